@@ -1,0 +1,1 @@
+"""The library of Herdbook: what more than one stage needs."""

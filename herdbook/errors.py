@@ -1,0 +1,38 @@
+"""The errors a user can cause; each message is one line: what, where, found against allowed, what to do next.
+
+HerdbookError
+├── ParamsError       params.yaml says something that cannot be run
+├── CorpusError       the human corpus cannot be read, written or split
+├── PolicyError       a file of expectations/ cannot be used as policy
+├── InspectionError   data without a valid receipt was about to be used
+├── ModelError        a model cannot be made, read or trained
+└── FileError         a file cannot be read or written
+"""
+
+
+class HerdbookError(Exception):
+    """A mistake of the user or a fault of the machine, told in one line."""
+
+
+class ParamsError(HerdbookError):
+    """params.yaml says something that cannot be run."""
+
+
+class CorpusError(HerdbookError):
+    """The human corpus cannot be read, written or split."""
+
+
+class PolicyError(HerdbookError):
+    """A file of expectations/ cannot be used as policy."""
+
+
+class InspectionError(HerdbookError):
+    """Data without a valid receipt was about to be used."""
+
+
+class ModelError(HerdbookError):
+    """A model cannot be made, read or trained."""
+
+
+class FileError(HerdbookError):
+    """A file cannot be read or written."""

@@ -1,0 +1,132 @@
+"""Reading and writing: every file whole or not at all, its bytes a function of its content."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from herdbook.errors import FileError
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it replaces `path`, on failure nothing is left.
+
+    Works for a file or a directory: write what you like at the yielded path, which does not exist yet.
+    Raises FileError when the disk refuses (full, read-only, no permission)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        yield aside / path.name
+        _sync(aside / path.name)
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(aside / path.name, path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refused(path: Path, error: OSError) -> FileError:
+    reason = error.strerror or str(error)
+    return FileError(f"{path}: cannot be written ({reason}); nothing was left behind: make room or allow it, then run again")
+
+
+def _sync(path: Path) -> None:
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, two spaces, finite numbers only, a final newline.
+
+    Raises ValueError on NaN and infinities, which JSON cannot say."""
+    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON, whole or not at all."""
+    write_text(path, canonical_json(value))
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; FileError when it is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
+    except ValueError as error:
+        raise FileError(f"{path}: not JSON ({error}); remove it and run dvc repro") from error
+
+
+def rounded(value: float) -> float | None:
+    """A measured figure as it is recorded: 10 significant digits; None where it is not finite."""
+    return float(f"{value:.10g}") if math.isfinite(value) else None
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a parquet file whose bytes depend on the table alone."""
+    with written_aside(path) as aside:
+        pq.write_table(
+            table.replace_schema_metadata(None), aside, compression="zstd", use_dictionary=False,
+            write_statistics=False, store_schema=False, row_group_size=1 << 20,
+        )  # fmt: skip
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema`, in its order and types; FileError when the file cannot give them."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise FileError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]}); write it anew") from error
+    if missing := [name for name in schema.names if name not in table.column_names]:
+        found = ", ".join(table.column_names)
+        raise FileError(f"{path}: no column {missing[0]!r}; found {found}; write it anew")
+    return table.select(schema.names).cast(schema)
+
+
+def digest_bytes(data: bytes) -> str:
+    """sha256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file's bytes, or of a directory's sorted (name, digest) list, in hex."""
+    if path.is_dir():
+        files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        return digest_bytes("".join(f"{name}\0{digest(path / name)}\n" for name in files).encode())
+    state = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                state.update(chunk)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
+    return state.hexdigest()

@@ -1,0 +1,45 @@
+"""What decides the bits of a computation: instruction set, threads, algorithms.
+
+Measured on x86-64: the vector width of ATen and the branch of MKL change the digest of a trained
+model; pinning both to AVX2 costs nothing. The launcher sets PINS before torch is imported."""
+
+import hashlib
+import os
+
+from herdbook.errors import HerdbookError
+
+PINS = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "DNNL_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def pinned(environment: dict[str, str]) -> dict[str, str]:
+    """A copy of `environment` in which everything that decides the bits is fixed."""
+    return {**environment, **PINS}
+
+
+def pin_torch() -> None:
+    """Hold torch to one thread and deterministic algorithms; refuse where the environment is not pinned."""
+    if loose := sorted(name for name, value in PINS.items() if os.environ.get(name) != value):
+        raise HerdbookError(
+            f"the environment leaves {loose[0]} at {os.environ.get(loose[0])!r}, must be {PINS[loose[0]]!r}, "
+            "so the bytes would depend on the machine; start stages with `python -m stages NAME`"
+        )
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+
+def seed_of(*parts: str | int) -> int:
+    """A 63-bit seed that depends on all the parts and on nothing else."""
+    return int.from_bytes(hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,206 @@
+"""params.yaml as frozen values, checked once at the edge."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from herdbook.errors import ParamsError
+from herdbook.layout import FOUNDER
+
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Seed = Annotated[str, StringConstraints(pattern=r"^s\d+$")]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Corpus(_Section):
+    """Where human text comes from."""
+
+    source: Literal["wikipedia", "files", "huggingface"]
+    path: str | None
+    config: str | None
+    split: str | None
+    column: str
+    licence: str | None
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> "Corpus":
+        if self.source != "wikipedia" and not self.path:
+            raise ValueError(f"path must be given for source {self.source}")
+        return self
+
+
+class Prepare(_Section):
+    """How the human corpus becomes rows."""
+
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    num_held_out_documents: Count
+    num_blocks: Count
+    num_held_out_blocks: Count
+    block_tokens: Annotated[int, Field(ge=2, strict=True)]
+    vocabulary_size: Annotated[int, Field(ge=257, strict=True)]  # 256 bytes and the end-of-text mark
+    near_duplicate_jaccard: PositiveShare
+
+
+class Model(_Section):
+    """What every generation trains: a model type of transformers from its config, or local weights."""
+
+    architecture: str
+    config: dict[str, Any]
+    pretrained: str | None
+
+
+class Train(_Section):
+    """How a model is fitted."""
+
+    epochs: Count
+    batch_rows: Count
+    learning_rate: Annotated[float, Field(gt=0, strict=True)]
+    warmup_share: Share
+    weight_decay: Annotated[float, Field(ge=0, strict=True)]
+    device: Device
+
+
+class Sample(_Section):
+    """How offspring are prompted and drawn."""
+
+    prompt_tokens: Annotated[int, Field(ge=0, strict=True)]
+    batch_rows: Count
+    device: Device
+    num_examples: Annotated[int, Field(ge=0, strict=True)]
+
+
+class Decoding(_Section):
+    """How the next token is chosen."""
+
+    num_rows: Count  # draws from each model
+    temperature: Annotated[float, Field(ge=0, strict=True)]  # 0 is greedy
+    top_k: Annotated[int, Field(ge=0, strict=True)]  # 0 keeps every token
+    top_p: PositiveShare  # 1 keeps every token
+    num_beams: Count  # 1 draws; more is a deterministic beam search
+    repetition_penalty: Annotated[float, Field(gt=0, strict=True)]  # 1 is none
+
+
+class Recipe(_Section):
+    """What offspring must pass to be kept."""
+
+    num_rows: Count  # the curated set is full at this many
+    steps: tuple[dict[str, Any], ...]  # a name and the step's own settings (herdbook/recipe.py)
+
+
+class Weights(_Section):
+    """The share taken of each source when a training set is blended."""
+
+    offspring: Share
+    previous: Share
+    human: Share
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> "Weights":
+        if self.offspring + self.previous + self.human == 0:
+            raise ValueError("the weights sum to zero; at least one source must be taken")
+        return self
+
+
+class Regime(_Section):
+    """One breeding policy."""
+
+    weights: Weights
+    budget_rows: Count | None
+    decoding: Decoding
+    recipe: Recipe
+    gate: Literal["block", "waive"]
+    start: Literal["fresh", "pretrained", "founder"]
+    compute: Literal["steps", "epochs"]
+
+
+class Profile(_Section):
+    """How text is measured."""
+
+    num_rows: Count
+    near_duplicate_jaccard: PositiveShare
+
+
+class Birth(_Section):
+    """One generation and the one it comes from."""
+
+    parent: str
+    child: str
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    corpus: Corpus
+    prepare: Prepare
+    model: Model
+    train: Train
+    sample: Sample
+    decodings: Annotated[dict[Name, Decoding], Field(min_length=1)]
+    regimes: Annotated[dict[Name, Regime], Field(min_length=1)]
+    profile: Profile
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    generations: Annotated[tuple[str, ...], Field(min_length=1)]
+    bred: tuple[str, ...]
+    births: tuple[Birth, ...]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Params":
+        if FOUNDER in self.regimes:
+            raise ValueError(f"regimes.{FOUNDER} is reserved for generation 0; choose another name")
+        for name, regime in self.regimes.items():
+            if regime.decoding not in self.decodings.values():
+                raise ValueError(f"regimes.{name}.decoding is not among decodings; add it there with an &anchor and use *anchor here")
+            if regime.start == "pretrained" and not self.model.pretrained:
+                raise ValueError(f"regimes.{name}.start is pretrained but model.pretrained is null; name weights or start fresh")
+        if repeated := [seed for seed in self.seeds if self.seeds.count(seed) > 1]:
+            raise ValueError(f"seeds repeats {repeated[0]}; each seed is one lineage a regime, remove the repetition")
+        return self
+
+    @model_validator(mode="after")
+    def _generations_follow(self) -> "Params":
+        wanted = tuple(f"g{n}" for n in range(len(self.generations)))
+        births = tuple(Birth(parent=p, child=c) for p, c in zip(wanted, wanted[1:], strict=False))
+        for name, found, allowed in (
+            ("generations", self.generations, wanted),
+            ("bred", self.bred, wanted[1:]),
+            ("births", self.births, births),
+        ):
+            if found != allowed:
+                raise ValueError(f"{name} is {_listed(found)}, must be {_listed(allowed)}: without a gap, from the founder g0 on")
+        return self
+
+
+def _listed(values: tuple[str | Birth, ...]) -> str:
+    return "[" + ", ".join(v if isinstance(v, str) else f"{v.parent}->{v.child}" for v in values) + "]"
+
+
+def read_params(path: Path) -> Params:
+    """The checked parameters of `path`; ParamsError names the section, the key and what is allowed."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: not found; run in the folder that holds it") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
+    return parse_params(document, str(path))
+
+
+def parse_params(document: Any, where: str = "params.yaml") -> Params:
+    """The checked parameters of a YAML document; ParamsError as read_params."""
+    try:
+        return Params.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r}"
+        raise ParamsError(f"{where}: {key}{found}{': ' if key else ''}{message}; correct it there") from error
