@@ -13,6 +13,10 @@ HerdbookError
 class HerdbookError(Exception):
     """A mistake of the user or a fault of the machine, told in one line."""
 
+    def __str__(self) -> str:
+        """The message with what could break the line or steer a terminal escaped: it may quote hostile text."""
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
+
 
 class ParamsError(HerdbookError):
     """params.yaml says something that cannot be run."""

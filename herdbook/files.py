@@ -13,6 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
+from safetensors import SafetensorError
 
 from herdbook.errors import FileError
 
@@ -24,6 +26,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success it replaces `path`, on failure nothing is left.
 
     Works for a file or a directory: write what you like at the yielded path, which does not exist yet.
+    On failure what stood at `path` before still stands there.
     Raises FileError when the disk refuses (full, read-only, no permission)."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,17 +36,27 @@ def written_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside / path.name
         _sync(aside / path.name)
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(aside / path.name, path)
-    except OSError as error:
+        _replace(path, aside / path.name, aside / f"{path.name}.old")
+    except (OSError, SafetensorError) as error:
         raise _refused(path, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _refused(path: Path, error: OSError) -> FileError:
-    reason = error.strerror or str(error)
+def _replace(path: Path, new: Path, old: Path) -> None:
+    if not path.is_dir():
+        new.replace(path)
+        return
+    path.replace(old)  # a rename cannot replace a folder that holds something
+    try:
+        new.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
+
+
+def _refused(path: Path, error: OSError | SafetensorError) -> FileError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return FileError(f"{path}: cannot be written ({reason}); nothing was left behind: make room or allow it, then run again")
 
 
@@ -109,7 +122,11 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     if missing := [name for name in schema.names if name not in table.column_names]:
         found = ", ".join(table.column_names)
         raise FileError(f"{path}: no column {missing[0]!r}; found {found}; write it anew")
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowException as error:
+        types = ", ".join(f"{name} {table.schema.field(name).type}" for name in schema.names)
+        raise FileError(f"{path}: columns of other types ({str(error).splitlines()[0]}); found {types}; write it anew") from error
 
 
 def digest_bytes(data: bytes) -> str:
@@ -130,3 +147,18 @@ def digest(path: Path) -> str:
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
     return state.hexdigest()
+
+
+class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml comes without types
+    """Plain YAML in which no mapping may repeat a key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if repeated := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"key {repeated[0][1]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def strict_yaml(text: str) -> Any:
+    """The value of a YAML text; yaml.YAMLError where it is none, or where a mapping repeats a key."""
+    return yaml.load(text, Loader=_StrictLoader)

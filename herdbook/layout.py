@@ -11,17 +11,21 @@ PRETRAINED = Path("pretrained")
 # Written by prepare.
 HUMAN_TRAIN = Path("runs/human/train.parquet")
 HUMAN_HELD_OUT = Path("runs/human/held_out.parquet")
+HUMAN_TRAIN_DOCUMENTS = Path("runs/human/train_documents.parquet")
+HUMAN_HELD_OUT_DOCUMENTS = Path("runs/human/held_out_documents.parquet")
 BASE_MODEL = Path("runs/human/base")  # config, tokenizer and, where pretrained, weights
 SPLIT = Path("records/human/split.json")
 # Written by validate human.
 HUMAN_PROFILE = Path("records/human/profile.json")
 HUMAN_RECEIPT = Path("records/human/receipt.json")
 
-RECORDS = Path("records")
+RUNS = Path("runs")  # large files
+RECORDS = Path("records")  # small JSON files: what is known about the large ones
 METRICS = Path("reports/metrics.json")
 GENERATIONS = Path("reports/generations.csv")
 REPORT = Path("reports/index.html")
 
+HUMAN = "human"  # the reserved name of what prepare writes
 FOUNDER = "founder"  # the reserved name of the lineage that every regime of a seed shares
 
 
@@ -32,6 +36,9 @@ class Place:
     regime: str
     seed: str
     generation: str
+
+    def __str__(self) -> str:
+        return f"{self.regime}-{self.seed}-{self.generation}"
 
     @property
     def number(self) -> int:
@@ -53,51 +60,50 @@ class Place:
         """Small JSON files: what is known about the large ones."""
         return RECORDS / self.regime / self.seed / self.generation
 
-    # Written by blend (by adopt for g0): rows.parquet, pool.parquet, entry.json, or not_bred.json.
     @property
     def training(self) -> Path:
+        """Written by blend (by adopt for g0): rows.parquet, pool.parquet and entry.json, or not_bred.json."""
         return self.runs / "training"
 
-    # Written by train: a Hugging Face folder with entry.json, or not_bred.json.
     @property
     def model(self) -> Path:
+        """Written by train: a Hugging Face folder with entry.json, or not_bred.json."""
         return self.runs / "model"
 
-    # Written by train for a founder: founder NLL of human rows.
     @property
     def human_nll(self) -> Path:
+        """Written by train for a founder: the nats per token of every human row under it."""
         return self.runs / "human_nll.parquet"
 
-    # Written by sample (by adopt for g0): rows.parquet, entry.json, or not_bred.json.
     @property
     def offspring(self) -> Path:
+        """Written by sample (by adopt for g0): rows.parquet and entry.json, or not_bred.json."""
         return self.runs / "offspring"
 
-    # Written by curate: rows.parquet, rejected.parquet, entry.json, or not_bred.json.
     @property
     def curated(self) -> Path:
+        """Written by curate: rows.parquet, rejected.parquet and entry.json, or not_bred.json."""
         return self.runs / "curated"
 
-    # Written by validate: one pair for the training set, one for the curated offspring.
     def profile(self, kind: str) -> Path:
-        """`kind` is training or offspring."""
+        """Written by validate; `kind` is training or offspring."""
         return self.records / f"{kind}.profile.json"
 
     def receipt(self, kind: str) -> Path:
-        """`kind` is training or offspring."""
+        """Written by validate; `kind` is training or offspring."""
         return self.records / f"{kind}.receipt.json"
 
-    # Written by train.
     @property
     def loss(self) -> Path:
+        """Written by train (by adopt for g0)."""
         return self.records / "loss.json"
 
-    # Written by sample.
     @property
     def examples(self) -> Path:
+        """Written by sample (by adopt for g0): the first draws, as prompt and text."""
         return self.records / "examples.json"
 
-    # Written by curate.
     @property
     def counts(self) -> Path:
+        """Written by curate: rows in, out and rejected by reason."""
         return self.records / "counts.json"

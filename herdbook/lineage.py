@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from herdbook.files import read_json, written_aside, canonical_json
+from herdbook.files import canonical_json, read_json, written_aside
 
 MARKER = "not_bred.json"
+NOT_BRED = "not bred"  # the status of a record that stands in for another
 
 
 def not_bred(directory: Path) -> dict[str, object] | None:

@@ -1,5 +1,6 @@
 """params.yaml as frozen values, checked once at the edge."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from herdbook.errors import ParamsError
-from herdbook.layout import FOUNDER
+from herdbook.files import strict_yaml
+from herdbook.layout import FOUNDER, HUMAN
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
@@ -154,8 +156,9 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Params":
-        if FOUNDER in self.regimes:
-            raise ValueError(f"regimes.{FOUNDER} is reserved for generation 0; choose another name")
+        for name in (FOUNDER, HUMAN):
+            if name in self.regimes:
+                raise ValueError(f"regimes.{name} is reserved for what every regime shares; choose another name")
         for name, regime in self.regimes.items():
             if regime.decoding not in self.decodings.values():
                 raise ValueError(f"regimes.{name}.decoding is not among decodings; add it there with an &anchor and use *anchor here")
@@ -168,7 +171,7 @@ class Params(_Section):
     @model_validator(mode="after")
     def _generations_follow(self) -> "Params":
         wanted = tuple(f"g{n}" for n in range(len(self.generations)))
-        births = tuple(Birth(parent=p, child=c) for p, c in zip(wanted, wanted[1:], strict=False))
+        births = tuple(Birth(parent=parent, child=child) for parent, child in pairwise(wanted))
         for name, found, allowed in (
             ("generations", self.generations, wanted),
             ("bred", self.bred, wanted[1:]),
@@ -186,9 +189,9 @@ def _listed(values: tuple[str | Birth, ...]) -> str:
 def read_params(path: Path) -> Params:
     """The checked parameters of `path`; ParamsError names the section, the key and what is allowed."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: not found; run in the folder that holds it") from error
+        document = strict_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); run in the folder that holds it") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
     return parse_params(document, str(path))
@@ -202,5 +205,6 @@ def parse_params(document: Any, where: str = "params.yaml") -> Params:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
-        found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r}"
-        raise ParamsError(f"{where}: {key}{found}{': ' if key else ''}{message}; correct it there") from error
+        found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r:.80}"
+        subject = f"{key or 'the document'}{found}: " if key or found else ""
+        raise ParamsError(f"{where}: {subject}{message}; correct it there") from error

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+import yaml
+
+from herdbook.errors import ParamsError
+from herdbook.params import parse_params, read_params
+from tests.parameters import ROOT, document
+
+COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def changed(path, value):
+    """The committed document with the value at a dotted path replaced; a value of ... removes the key."""
+    found = json.loads(json.dumps(COMMITTED))  # YAML's aliases become copies
+    *parents, last = path.split(".")
+    place = found
+    for name in parents:
+        place = place[name]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return found
+
+
+def refusal(found):
+    with pytest.raises(ParamsError) as caught:
+        parse_params(found)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("params.yaml: ")
+    return message
+
+
+def test_the_committed_parameters_can_be_run():
+    params = read_params(ROOT / "params.yaml")
+    assert params.generations[0] == "g0"
+    assert set(params.regimes) >= {"replace", "anchored", "accumulate", "curated"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "regimes.replace.weights.offspring",
+            -0.1,
+            "regimes.replace.weights.offspring is -0.1: Input should be greater than or equal to 0",
+        ),
+        ("regimes.replace.weights.human", 1.5, "less than or equal to 1"),
+        ("regimes.replace.weights", {"offspring": 0.0, "previous": 0.0, "human": 0.0}, "the weights sum to zero"),
+        ("regimes.replace.weights.hooman", 0.5, "regimes.replace.weights.hooman is 0.5: Extra inputs are not permitted"),
+        ("regimes.replace.gate", "wave", "'block' or 'waive'"),
+        ("regimes.replace.start", "pretrained", "model.pretrained is null"),
+        ("regimes.replace.budget_rows", 0, "greater than or equal to 1"),
+        ("regimes.replace.compute", ..., "regimes.replace.compute: Field required"),
+        ("regimes.replace.decoding.temperature", -1.0, "regimes.replace.decoding.temperature"),
+        ("regimes.replace.decoding.num_rows", 7, "is not among decodings"),
+        ("regimes.founder", COMMITTED["regimes"]["replace"], "reserved for what every regime shares"),
+        ("regimes.Re-place", COMMITTED["regimes"]["replace"], "regimes.Re-place"),
+        ("regimes", {}, "regimes"),
+        ("seeds", ["s0", "s1", "s0"], "seeds repeats s0"),
+        ("seeds", [], "seeds"),
+        ("seeds", [0], "seeds.0 is 0"),
+        ("generations", ["g0", "g2", "g3"], "generations is [g0, g2, g3], must be [g0, g1, g2]: without a gap"),
+        ("generations", ["g1", "g2"], "must be [g0, g1]"),
+        ("bred", ["g1", "g3"], "bred is [g1, g3], must be [g1, g2, g3]"),
+        ("births", [{"parent": "g0", "child": "g1"}, {"parent": "g1", "child": "g3"}], "births is [g0->g1, g1->g3], must be"),
+        ("prepare.num_held_out_documents", 0, "greater than or equal to 1"),
+        ("prepare.num_blocks", 2.5, "valid integer"),
+        ("prepare.num_blocks", True, "valid integer"),
+        ("prepare.vocabulary_size", 256, "greater than or equal to 257"),
+        ("prepare.near_duplicate_jaccard", 0.0, "greater than 0"),
+        ("train.learning_rate", float("nan"), "finite number"),
+        ("train.learning_rate", "0.1", "valid number"),
+        ("train.device", "tpu", "'auto', 'cpu' or 'cuda'"),
+        ("train.epoch", 3, "train.epoch is 3: Extra inputs are not permitted"),
+        ("corpus.source", "web", "'wikipedia', 'files' or 'huggingface'"),
+        ("corpus.source", "files", "path must be given for source files"),
+        ("profile", ..., "profile: Field required"),
+        ("extra", 1, "extra is 1"),
+    ],
+)
+def test_a_value_that_cannot_be_run_is_named_with_what_is_allowed(path, value, message):
+    assert message in refusal(changed(path, value))
+
+
+@pytest.mark.parametrize("found", [None, [], "text", {}])
+def test_a_document_of_another_shape_is_refused(found):
+    refusal(found)
+
+
+def test_values_are_frozen():
+    params = parse_params(document())
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.epochs = 9
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "run in the folder that holds it"),
+        (b"a: [", "not YAML"),
+        (b"\xff", "not YAML"),
+        (b"a: !!python/object:x.Y {}", "not YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, message):
+    path = tmp_path / "params.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ParamsError, match=message) as caught:
+        read_params(path)
+    assert "\n" not in str(caught.value)
