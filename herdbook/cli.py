@@ -1,0 +1,107 @@
+"""The command line: `herdbook --help`."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from herdbook.errors import CorpusError, HerdbookError
+from herdbook.layout import CORPUS, METRICS, PARAMS, REPORT
+from herdbook.params import read_params
+
+LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
+
+app = typer.Typer(
+    help="Breed generations of language models on synthetic text, every dataset inspected before it trains.", no_args_is_help=True
+)
+messages = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def corpus(
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write a corpus whose bytes differ from data.dvc; then run dvc add data.")
+    ] = False,
+    params: Annotated[Path, typer.Option(help="The file whose section corpus names the source.")] = PARAMS,
+) -> None:
+    """Write the human corpus to data/ from the source that params.yaml names.
+
+    Example: herdbook corpus"""
+    from herdbook.corpus import dvc_digest, gather, recorded_digest, write_corpus
+
+    source = read_params(params).corpus
+    recorded = recorded_digest(CORPUS.with_suffix(".dvc"))
+    reading = f"reading {escape(source.path or source.source)}"
+    with messages.status(reading) as status, tempfile.TemporaryDirectory() as folder:
+        table = gather(
+            source, lambda message: messages.print(message, markup=False), lambda number: status.update(f"{reading}: {number} documents")
+        )
+        write_corpus(table, Path(folder, "data"))
+        found = dvc_digest(Path(folder, "data"))
+        if recorded not in (None, found) and not replace:
+            raise CorpusError(
+                f"{CORPUS}: the source gives md5 {found}, but {CORPUS}.dvc records {recorded}; nothing was written: "
+                "to adopt the new corpus run herdbook corpus --replace, then dvc add data"
+            )
+        write_corpus(table, CORPUS)
+    state = "the version that data.dvc records" if found == recorded else "a new version: run dvc add data"
+    num_words = sum(len(text.split()) for text in table["text"].to_pylist())
+    print(f"{CORPUS}: {table.num_rows} documents, {num_words} words, md5 {found}, {state}")
+
+
+@app.command()
+def run() -> None:
+    """Make the corpus if it is missing, run the pipeline, and print what came out.
+
+    Exit status: 0 where every lineage was bred, 3 where a gate ended one, 1 on an error.
+
+    Example: herdbook run"""
+    from herdbook.corpus import check_version
+    from herdbook.files import read_json
+    from herdbook.recipe import parse_steps
+    from herdbook.run import reproduce, stale
+    from herdbook.summary import closing_table, num_stopped
+
+    params = read_params(PARAMS)
+    for name, regime in params.regimes.items():
+        parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps")  # curate would refuse a bad one too, hours later
+    if not (CORPUS / "manifest.json").exists():
+        corpus()
+    check_version(CORPUS)
+    if left_over := stale(params):
+        raise HerdbookError(
+            f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
+        )
+    reproduce(messages, Path.cwd())
+    metrics = read_json(METRICS)
+    Console(highlight=False).print(closing_table(metrics))
+    print(f"report: {REPORT.resolve()}")
+    if stopped := num_stopped(metrics):
+        print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")
+        raise typer.Exit(LINEAGES_STOPPED)
+
+
+@app.command()
+def prune() -> None:
+    """Remove from runs/ and records/ what belongs to no regime, seed or generation of params.yaml.
+
+    DVC's cache keeps what stages wrote; anything else that lies there is gone.
+
+    Example: herdbook prune"""
+    from herdbook.run import prune as prune_stale
+
+    for path in prune_stale(read_params(PARAMS)):
+        print(f"{path}: removed")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on stderr and exit status 1."""
+    try:
+        app()
+    except HerdbookError as error:
+        print(f"herdbook: {error}", file=sys.stderr)
+        sys.exit(1)
