@@ -1,0 +1,168 @@
+"""The profile of a table of rows: one flat object of numbers that policies and metrics refer to.
+
+A figure that cannot be computed (of no rows, of rows without a score) is null, so that a rule on it
+cannot be evaluated, and blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from herdbook import measures
+from herdbook.duplicates import near_duplicates, ngrams_of, overlaps
+from herdbook.files import read_table, rounded
+from herdbook.layout import HUMAN_HELD_OUT_DOCUMENTS, HUMAN_TRAIN, HUMAN_TRAIN_DOCUMENTS, Place
+from herdbook.params import Profile
+from herdbook.schema import CORPUS, ROWS
+
+SHARED_WORDS = 13  # a shared run of 13 words is copied text (phi-4 technical report, 2412.08905, appendix B)
+
+_HUMAN_NLL = pa.schema([("split", pa.string()), ("nll_nats", pa.float64())])
+
+Figures = dict[str, float | int | None]
+
+
+class Tokenizer(Protocol):
+    """What a profile asks of a tokenizer."""
+
+    @property
+    def mark(self) -> int:
+        """The id of the end-of-text mark."""
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Token ids without special tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What people wrote, as far as a profile compares with it."""
+
+    rare: measures.Ids  # token types, the rarer half of human train
+    held_out_ngrams: NDArray[np.uint64]  # of SHARED_WORDS words
+    train_ngrams: NDArray[np.uint64]
+    held_out_nll: NDArray[np.float64] | None  # nats per token of held-out rows under the founder; None before there is one
+
+
+def read_reference(place: Place | None) -> Reference:
+    """The human text that prepare wrote, with its NLL under the founder of `place` where one is given."""
+    tokens, _ = measures.flattened(read_table(HUMAN_TRAIN, ROWS)["tokens"])
+    nll = None
+    if place is not None:
+        scores = read_table(place.founder.human_nll, _HUMAN_NLL)
+        nll = scores.filter(pc.equal(scores["split"], "held_out"))["nll_nats"].to_numpy()
+    return Reference(
+        rare=measures.rare_half(tokens),
+        held_out_ngrams=_ngrams_in(HUMAN_HELD_OUT_DOCUMENTS),
+        train_ngrams=_ngrams_in(HUMAN_TRAIN_DOCUMENTS),
+        held_out_nll=nll,
+    )
+
+
+def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: Profile, target_rows: int | None = None) -> Figures:
+    """Measure a table of ROWS; shares lie in 0..1, `_nats` are per token, `_bits` per n-gram.
+
+    Diversity is measured on the first params.num_rows rows in order of id: ids are hashes, so these
+    are a uniform sample, and sets of other sizes compare. `target_rows` is how many there should be."""
+    measured = rows.sort_by("id").slice(0, params.num_rows)
+    figures = {
+        "num_rows": rows.num_rows,
+        "num_tokens": pc.sum(rows["num_tokens"]).as_py() or 0,
+        "num_rows_measured": measured.num_rows,
+        "mean_tokens": measures.mean(_numbers(rows, "num_tokens")),
+        "target_rows": target_rows,
+        **_diversity(measured, reference),
+        **_redundancy(rows, measured, params.near_duplicate_jaccard),
+        **_overlap(rows, reference),
+        "broken_text_share": _share(_is_broken(rows, tokenizer)),
+        **_likelihood(rows, reference),
+        **_ancestry(rows),
+    }
+    return {name: rounded(value) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def _diversity(measured: pa.Table, reference: Reference) -> Figures:
+    tokens, rows = measures.flattened(measured["tokens"])
+    one, two, three = (ids for ids, _ in measures.row_ngrams(tokens, rows, 3))
+    coverage, share = measures.tail(tokens, reference.rare)
+    return {
+        "distinct_1": measures.distinct_share(one),
+        "distinct_2": measures.distinct_share(two),
+        "distinct_3": measures.distinct_share(three),
+        "entropy_1_bits": measures.entropy_bits(one),
+        "entropy_2_bits": measures.entropy_bits(two),
+        "tail_coverage": coverage,
+        "tail_share": share,
+    }
+
+
+def _redundancy(rows: pa.Table, measured: pa.Table, jaccard: float) -> Figures:
+    tokens, owners = measures.flattened(measured["tokens"])
+    texts = _texts(measured)
+    return {
+        "repetition": measures.mean(measures.repetition(tokens, owners, measured.num_rows)),
+        "compression_ratio": measures.compression_ratio(texts),
+        "exact_duplicate_share": measures.exact_duplicate_share(_texts(rows)),
+        "near_duplicate_share": _share([first is not None for first in near_duplicates(texts, jaccard)]),
+    }
+
+
+def _overlap(rows: pa.Table, reference: Reference) -> Figures:
+    synthetic = rows.filter(rows["model"].is_valid())
+    memorised = overlaps(_texts(synthetic), reference.train_ngrams, SHARED_WORDS)
+    return {
+        "contamination_share": _share(overlaps(_texts(rows), reference.held_out_ngrams, SHARED_WORDS)),
+        "memorisation_share": _share(memorised) if memorised else 0.0,
+    }
+
+
+def _is_broken(rows: pa.Table, tokenizer: Tokenizer) -> list[bool]:
+    """For each row, whether its text does not encode back to its tokens, marks aside."""
+    written = ([token for token in tokens or () if token != tokenizer.mark] for tokens in rows["tokens"].to_pylist())
+    return [found != tokens for found, tokens in zip(tokenizer.encode(_texts(rows)), written, strict=True)]
+
+
+def _likelihood(rows: pa.Table, reference: Reference) -> Figures:
+    nll = _numbers(rows, "nll_nats")
+    if not np.isfinite(nll).all():
+        nll = nll[:0]  # some rows have no score: the set has none
+    known = nll[:0] if reference.held_out_nll is None else reference.held_out_nll
+    return {
+        "nll_mean_nats": measures.mean(nll),
+        "nll_p05_nats": measures.quantile(nll, 0.05),
+        "nll_p50_nats": measures.quantile(nll, 0.50),
+        "nll_p95_nats": measures.quantile(nll, 0.95),
+        "nll_distance_nats": measures.wasserstein_1(nll, known),
+    }
+
+
+def _ancestry(rows: pa.Table) -> Figures:
+    num_tokens, depth = _numbers(rows, "num_tokens"), _numbers(rows, "depth")
+    is_human = rows["model"].is_null().to_numpy()
+    return {
+        "depth_mean": measures.mean(depth, num_tokens),
+        "depth_max": float(depth.max()) if len(depth) else None,
+        "human_row_share": _share(is_human.tolist()),
+        "human_token_share": measures.mean(is_human.astype(float), num_tokens),
+    }
+
+
+def _texts(rows: pa.Table) -> list[str]:
+    return pc.fill_null(rows["text"], "").to_pylist()
+
+
+def _numbers(rows: pa.Table, column: str) -> NDArray[np.float64]:
+    """A numeric column; NaN where it is null."""
+    return rows[column].cast(pa.float64()).to_numpy()
+
+
+def _share(is_so: Sequence[bool]) -> float | None:
+    return sum(is_so) / len(is_so) if is_so else None
+
+
+def _ngrams_in(documents: Path) -> NDArray[np.uint64]:
+    return ngrams_of(read_table(documents, CORPUS)["text"].to_pylist(), SHARED_WORDS)
