@@ -1,0 +1,115 @@
+"""Inspect one dataset: profile it, put its policies to it, and write the receipt whatever the verdict.
+
+`validate human` reads the human rows; `validate training|offspring REGIME SEED GENERATION` the training
+set or the curated offspring of a generation, and the profile that its bounds refer to: the human one, or
+that of the training set which the model learnt from. Writes profile and receipt, or why the generation
+was not bred. Params: profile; for offspring regimes.R.recipe."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from herdbook.errors import ParamsError
+from herdbook.files import read_json, read_table, write_json
+from herdbook.layout import BASE_MODEL, HUMAN_PROFILE, HUMAN_RECEIPT, HUMAN_TRAIN, PARAMS, Place
+from herdbook.lineage import not_bred
+from herdbook.params import Params, read_params
+from herdbook.policy import read_policy
+from herdbook.profile import Figures, profile, read_reference
+from herdbook.receipt import make_receipt, not_bred_receipt, policy_paths, training_data
+from herdbook.schema import ROWS
+from herdbook.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DEPTH_ROUNDING = 1e-9  # depths are means of means
+
+
+def contract_frame(rows: pa.Table) -> "pd.DataFrame":
+    """What a row contract may look at: numbers and ids, and never text, which is hostile.
+
+    To the columns of ROWS it adds num_tokens_listed and num_characters, the lengths of `tokens` and `text`;
+    is_synthetic, 1 where a model wrote the row; depth_floor and depth_limit, the least and the greatest
+    depth that a row can have: 0 if a person wrote it, else 1 and one more than the generation of its model."""
+    is_synthetic = pc.cast(pc.is_valid(rows["model"]), pa.float64())
+    depth_limit = pc.multiply(is_synthetic, pc.add(pc.cast(rows["generation"], pa.float64()), 1 + _DEPTH_ROUNDING))
+    derived = {
+        "num_tokens_listed": pc.list_value_length(rows["tokens"]),
+        "num_characters": pc.utf8_length(rows["text"]),
+        "is_synthetic": is_synthetic,
+        "depth_floor": is_synthetic,
+        "depth_limit": depth_limit,
+    }
+    seen = rows.select(["id", "generation", "index", "depth", "num_tokens", "nll_nats"])
+    for name, column in derived.items():
+        seen = seen.append_column(name, column)
+    return seen.to_pandas()
+
+
+def profile_frame(figures: Figures) -> "pd.DataFrame":
+    """A profile as a table of one row; what could not be measured is NaN."""
+    import pandas as pd
+
+    return pd.DataFrame({name: [float("nan") if value is None else value] for name, value in figures.items()})
+
+
+def inspect(kind: str, data: Mapping[str, Path], rows: pa.Table, figures: Figures, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The receipt of a dataset: its rows against the row contract, its profile against the profile policy."""
+    from herdbook.gate import evaluate
+
+    contract, bounds = (read_policy(path) for path in policy_paths(kind))
+    row_outcomes, row_used = evaluate(contract, contract_frame(rows), parameters)
+    profile_outcomes, profile_used = evaluate(bounds, profile_frame(figures), parameters)
+    return make_receipt(kind, data, row_outcomes + profile_outcomes, row_used | profile_used)
+
+
+def references(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a profile as the parameters NAME_FIELD."""
+    return {f"{name}_{field}": value for field, value in figures.items()}
+
+
+def validate_human(params: Params) -> None:
+    """Inspect the human training rows."""
+    rows = read_table(HUMAN_TRAIN, ROWS)
+    figures = profile(rows, read_reference(None), load_tokenizer(BASE_MODEL), params.profile)
+    receipt = inspect("human", {"rows": HUMAN_TRAIN}, rows, figures, {})
+    write_json(HUMAN_PROFILE, figures)
+    write_json(HUMAN_RECEIPT, receipt)
+
+
+def validate_generation(kind: str, place: Place, params: Params) -> None:
+    """Inspect the training set or the curated offspring of a generation."""
+    directory = place.training if kind == "training" else place.curated
+    if stop := not_bred(directory):
+        write_json(place.profile(kind), not_bred_receipt(kind, stop))
+        write_json(place.receipt(kind), not_bred_receipt(kind, stop))
+        return
+    data, target = {"rows": directory / "rows.parquet"}, None
+    if kind == "training":
+        data = training_data(place)
+        parameters = references("human", read_json(HUMAN_PROFILE))
+    else:
+        target = params.regimes[place.regime].recipe.num_rows
+        parameters = references("parent", read_json(place.profile("training"))) | {"target_rows": target}
+    rows = read_table(data["rows"], ROWS)
+    figures = profile(rows, read_reference(place), load_tokenizer(BASE_MODEL), params.profile, target)
+    receipt = inspect(kind, data, rows, figures, parameters)
+    write_json(place.profile(kind), figures)
+    write_json(place.receipt(kind), receipt)
+
+
+def main(args: list[str]) -> None:
+    """Validate: `validate human`, or `validate training|offspring REGIME SEED GENERATION`."""
+    params = read_params(PARAMS)
+    match args:
+        case ["human"]:
+            validate_human(params)
+        case ["training" | "offspring" as kind, regime, seed, generation] if regime in params.regimes:
+            validate_generation(kind, Place(regime, seed, generation), params)
+        case _:
+            known = ", ".join(params.regimes)
+            raise ParamsError(f"arguments are {args}, must be human, or training|offspring REGIME SEED GENERATION; regimes: {known}")
