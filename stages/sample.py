@@ -1,0 +1,125 @@
+"""Sample the offspring of a model.
+
+Reads the model, the founder of its seed, and the human rows whose beginnings prompt it. Writes
+offspring/ (for a founder: one folder a decoding) and examples.json; where the model was not bred, why.
+Params: sample, prepare.block_tokens, regimes.R.decoding (a founder: decodings)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from herdbook import numeric
+from herdbook.errors import ParamsError
+from herdbook.files import read_json, read_table, rounded, write_json, write_table, written_aside
+from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, PARAMS, Place
+from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
+from herdbook.params import Decoding, Params, read_params
+from herdbook.progress import steps
+from herdbook.rows import row_id, rows_table
+from herdbook.schema import ROWS
+from herdbook.tokenizer import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Prompt = tuple[str | None, list[int]]  # the human document it is from, and its tokens without the start mark
+
+
+def prompts_of(human: pa.Table, prompt_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
+    """`num_rows` beginnings of human rows in a shuffled order, over again where there are fewer rows.
+
+    Only rows longer than the prompt serve. No tokens: nothing but the start mark prompts.
+    Raises ParamsError where no row is that long."""
+    import torch
+
+    if not prompt_tokens:
+        return [(None, [])] * num_rows
+    documents, tokens = human["document"].to_pylist(), human["tokens"].to_pylist()
+    usable = [(document, row[:prompt_tokens]) for document, row in zip(documents, tokens, strict=True) if len(row) > prompt_tokens]
+    if not usable:
+        longest = max(map(len, tokens))
+        raise ParamsError(f"params.yaml: sample.prompt_tokens is {prompt_tokens}, must be below the longest human row's {longest} tokens")
+    order = torch.randperm(len(usable), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [usable[order[i % len(order)]] for i in range(num_rows)]
+
+
+def draw(model: "PreTrainedModel", prompts: list[Prompt], decoding: Decoding, place: Place, params: Params, mark: int) -> list[list[int]]:
+    """The continuation of each prompt; equal models of a seed and generation give equal ones, whatever their regime."""
+    import torch
+
+    from herdbook.sampler import sample
+
+    generator = torch.Generator().manual_seed(numeric.seed_of("sample", place.seed, place.generation))
+    tensor = torch.tensor([[mark, *tokens] for _, tokens in prompts])
+    with steps(f"sample {place.regime} {place.seed} {place.generation}", len(prompts)) as advance:
+        return sample(model, tensor, decoding, params.prepare.block_tokens, mark, generator, params.sample.batch_rows, advance)
+
+
+def offspring_rows(
+    drawn: list[list[int]], prompts: list[Prompt], nll: list[float], place: Place, model: str, depth: float, tokenizer: Tokenizer
+) -> pa.Table:
+    """The drawn rows as a table of ROWS; `depth` is that of the model's training set, `model` its digest."""
+    texts = tokenizer.decode(drawn)
+    return rows_table([
+        {
+            "id": row_id(model, document, index, tokens), "generation": place.number, "model": model, "document": document,
+            "index": index, "depth": 1 + depth, "tokens": tokens, "num_tokens": len(tokens), "text": text, "nll_nats": rounded(loss),
+        }
+        for index, ((document, _), tokens, text, loss) in enumerate(zip(prompts, drawn, texts, nll, strict=True))
+    ])  # fmt: skip
+
+
+def sample_into(directory: Path, place: Place, decoding: Decoding, params: Params) -> list[dict[str, str]]:
+    """Sample one decoding of a model and write its rows and entry; the first rows as prompt and text."""
+    from herdbook.models import device_of, open_model, row_nll, weights_digest
+
+    numeric.pin_torch()
+    device, tokenizer = device_of(params.sample.device), load_tokenizer(BASE_MODEL)
+    prompts = prompts_of(
+        read_table(HUMAN_TRAIN, ROWS), params.sample.prompt_tokens, decoding.num_rows, numeric.seed_of("prompts", place.seed)
+    )
+    drawn = draw(open_model(place.model, device), prompts, decoding, place, params, tokenizer.mark)
+    nll = row_nll(open_model(place.founder.model, device), drawn, tokenizer.mark)
+    model, depth = weights_digest(place.model), read_json(place.model / "entry.json")["depth"]
+    rows = offspring_rows(drawn, prompts, nll, place, model, depth, tokenizer)
+    entry: dict[str, Any] = {
+        "kind": "offspring", "regime": place.regime, "seed": place.seed, "generation": place.generation, "model": model,
+        "founder": weights_digest(place.founder.model), "decoding": decoding.model_dump(), "depth": 1 + depth, "num_rows": rows.num_rows,
+    }  # fmt: skip
+    with written_aside(directory) as aside:
+        write_table(aside / "rows.parquet", rows)
+        write_json(aside / "entry.json", entry)
+    shown = params.sample.num_examples
+    beginnings = tokenizer.decode([tokens for _, tokens in prompts[:shown]])
+    return [{"prompt": prompt, "text": text} for prompt, text in zip(beginnings, rows["text"].to_pylist()[:shown], strict=True)]
+
+
+def sample_founder(place: Place, params: Params) -> None:
+    """Sample every decoding, each into its own folder."""
+    with written_aside(place.offspring) as aside:
+        shown = {name: sample_into(aside / name, place, decoding, params) for name, decoding in params.decodings.items()}
+    write_json(place.examples, shown)
+
+
+def sample_generation(place: Place, params: Params) -> None:
+    """Sample the regime's decoding, where there is a model."""
+    if stop := not_bred(place.model):
+        write_not_bred(place.offspring, stop)
+        write_json(place.examples, {**stop, "status": NOT_BRED})
+    else:
+        write_json(place.examples, sample_into(place.offspring, place, params.regimes[place.regime].decoding, params))
+
+
+def main(args: list[str]) -> None:
+    """Sample: `sample REGIME SEED GENERATION`, or `sample founder SEED g0`."""
+    params = read_params(PARAMS)
+    match args:
+        case ["founder", seed, "g0"]:
+            sample_founder(Place(FOUNDER, seed, "g0"), params)
+        case [regime, seed, generation] if regime in params.regimes:
+            sample_generation(Place(regime, seed, generation), params)
+        case _:
+            raise ParamsError(
+                f"arguments are {args}, must be founder SEED g0, or REGIME SEED GENERATION; regimes: {', '.join(params.regimes)}"
+            )
