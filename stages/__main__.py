@@ -1,0 +1,67 @@
+"""Run one stage: `python -m stages NAME ARG...`, as dvc.yaml does.
+
+A stage runs as a fork of one preloaded process, or in a fresh interpreter when HERDBOOK_COLD is set;
+the bytes are the same. Either way the environment is pinned first, and a user's mistake is one line."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from herdbook import numeric, warm
+from herdbook.errors import HerdbookError
+
+PRELOADED = (
+    "torch",
+    "transformers.models.llama.modeling_llama",
+    "great_expectations.expectations.core",
+    "scipy.stats",
+    "pandas",
+    "pyarrow.parquet",
+    "tokenizers",
+    "pydantic",
+    "yaml",
+)
+
+
+def names() -> list[str]:
+    """The stages there are: the modules of this package."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+
+
+def run_stage(argv: list[str]) -> int:
+    """Run one stage in this process; 0 when its outputs stand, 1 after one line on stderr."""
+    name, *args = argv
+    try:
+        importlib.import_module(f"stages.{name}").main(args)
+    except HerdbookError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"{' '.join(argv)}: out of memory; run fewer stages at once or make its sizes in params.yaml smaller", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Choose where the stage runs."""
+    argv = sys.argv[1:]
+    if argv[:1] == ["--serve"]:
+        return warm.serve(Path(argv[1]), PRELOADED, run_stage)
+    if not argv or argv[0] not in names():
+        print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names())}; found {argv[:1]}", file=sys.stderr)
+        return 2
+    environment = numeric.pinned(dict(os.environ))
+    if not environment.get("HERDBOOK_COLD"):
+        try:
+            return warm.call(argv, [sys.executable, "-m", "stages", "--serve"], environment)
+        except HerdbookError as error:
+            print(f"{' '.join(argv)}: {error}", file=sys.stderr)
+            return 1
+    if environment != dict(os.environ):  # the hash seed is read when an interpreter starts
+        os.execve(sys.executable, [sys.executable, "-m", "stages", *argv], environment)
+    return run_stage(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
