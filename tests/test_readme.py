@@ -1,0 +1,63 @@
+"""README and the documents agree with the code and with the committed figures."""
+
+import json
+import re
+
+import pytest
+import typer
+import yaml
+
+from herdbook.cli import app
+from tests.pipeline import PIPELINE, ROOT, module_of
+from tests.readme import with_table
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(typer.main.get_command(app).commands)
+
+
+def test_the_table_is_that_of_the_committed_metrics():
+    assert with_table(README) == README, "run `python -m tests.readme`"
+
+
+def test_human_distinct_2_is_that_of_the_committed_measurement():
+    measured = json.loads((ROOT / "bench/bounds.json").read_text())["human"]["distinct_2"]
+    assert f"distinct-2 of about {measured:.2f}" in README
+
+
+def test_the_size_of_the_default_model_is_that_which_was_trained():
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config = AutoConfig.for_model(
+        params["model"]["architecture"], vocab_size=params["prepare"]["vocabulary_size"], **params["model"]["config"]
+    )
+    size = AutoModelForCausalLM.from_config(config).num_parameters()
+    assert f"{size / 1e6:.2f} M parameters" in README
+
+
+@pytest.mark.parametrize("module", sorted({module_of(stage) for stage in PIPELINE}))
+def test_every_stage_is_named(module):
+    assert f"`{module}`" in README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_named_and_its_help_ends_with_an_example(command):
+    assert f"`{command}`" in README
+    assert re.search(rf"Example: herdbook {command}\b", typer.main.get_command(app).commands[command].help)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/decisions.md", "docs/reproducibility.md", "CHANGELOG.md"])
+def test_every_link_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
+        assert ((ROOT / document).parent / target).exists(), target
+
+
+def test_every_dependency_has_its_reason():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    decisions = (ROOT / "docs/decisions.md").read_text()
+    for name in named:
+        if not name.startswith("herdbook["):
+            assert re.search(rf"\b{re.escape(name)}\b", decisions), name
