@@ -24,6 +24,11 @@ def test_human_distinct_2_is_that_of_the_committed_measurement():
     assert f"distinct-2 of about {measured:.2f}" in README
 
 
+def test_the_number_of_stages_is_that_of_the_lock():
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    assert f"the {len(lock)} stages" in README
+
+
 def test_the_size_of_the_default_model_is_that_which_was_trained():
     from transformers import AutoConfig, AutoModelForCausalLM
 
