@@ -22,7 +22,8 @@ import pyarrow as pa
 from herdbook.files import read_table, rounded, write_json
 from herdbook.layout import BASE_MODEL, HUMAN_TRAIN, PARAMS, Place
 from herdbook.params import Decoding, Params, read_params
-from herdbook.profile import profile, read_reference
+from herdbook.profile import profile
+from herdbook.reference import read_reference
 from herdbook.schema import ROWS
 from herdbook.tokenizer import load_tokenizer
 from herdbook.training_set import SCORES, scored

@@ -6,6 +6,7 @@ HerdbookError
 ├── PolicyError       a file of expectations/ cannot be used as policy
 ├── InspectionError   data without a valid receipt was about to be used
 ├── ModelError        a model cannot be made, read or trained
+├── CodeError         code or packages are not those that a record names
 └── FileError         a file cannot be read or written
 """
 
@@ -36,6 +37,10 @@ class InspectionError(HerdbookError):
 
 class ModelError(HerdbookError):
     """A model cannot be made, read or trained."""
+
+
+class CodeError(HerdbookError):
+    """Code or packages are not those that a record names."""
 
 
 class FileError(HerdbookError):

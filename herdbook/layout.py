@@ -7,12 +7,17 @@ PARAMS = Path("params.yaml")
 CORPUS = Path("data")
 EXPECTATIONS = Path("expectations")
 PRETRAINED = Path("pretrained")
+CONSTRAINTS = Path("constraints.txt")
+
+# Written by code.
+CODE = Path("runs/code")  # which code each stage runs
 
 # Written by prepare.
 HUMAN_TRAIN = Path("runs/human/train.parquet")
 HUMAN_HELD_OUT = Path("runs/human/held_out.parquet")
 HUMAN_TRAIN_DOCUMENTS = Path("runs/human/train_documents.parquet")
 HUMAN_HELD_OUT_DOCUMENTS = Path("runs/human/held_out_documents.parquet")
+HUMAN_REFERENCE = Path("runs/human/reference.parquet")  # what profiles compare text with
 BASE_MODEL = Path("runs/human/base")  # config, tokenizer and, where pretrained, weights
 SPLIT = Path("records/human/split.json")
 # Written by validate human.
@@ -27,6 +32,11 @@ REPORT = Path("reports/index.html")
 
 HUMAN = "human"  # the reserved name of what prepare writes
 FOUNDER = "founder"  # the reserved name of the lineage that every regime of a seed shares
+
+
+def stage_names(root: Path) -> list[str]:
+    """The modules of stages/ that a pipeline at `root` runs, sorted."""
+    return sorted(path.stem for path in (root / "stages").glob("*.py") if not path.stem.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -87,11 +97,11 @@ class Place:
 
     def profile(self, kind: str) -> Path:
         """Written by validate; `kind` is training or offspring."""
-        return self.records / f"{kind}.profile.json"
+        return self.records / kind / "profile.json"
 
     def receipt(self, kind: str) -> Path:
         """Written by validate; `kind` is training or offspring."""
-        return self.records / f"{kind}.receipt.json"
+        return self.records / kind / "receipt.json"
 
     @property
     def loss(self) -> Path:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from herdbook.errors import ParamsError
 from herdbook.files import strict_yaml
-from herdbook.layout import FOUNDER, HUMAN
+from herdbook.layout import CODE, FOUNDER, HUMAN
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
@@ -156,7 +156,7 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Params":
-        for name in (FOUNDER, HUMAN):
+        for name in (CODE.name, FOUNDER, HUMAN):
             if name in self.regimes:
                 raise ValueError(f"regimes.{name} is reserved for what every regime shares; choose another name")
         for name, regime in self.regimes.items():

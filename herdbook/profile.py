@@ -4,8 +4,6 @@ A figure that cannot be computed (of no rows, of rows without a score) is null, 
 cannot be evaluated, and blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,15 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from herdbook import measures
-from herdbook.duplicates import near_duplicates, ngrams_of, overlaps
-from herdbook.files import read_table, rounded
-from herdbook.layout import HUMAN_HELD_OUT_DOCUMENTS, HUMAN_TRAIN, HUMAN_TRAIN_DOCUMENTS, Place
+from herdbook.duplicates import near_duplicates, overlaps
+from herdbook.files import rounded
 from herdbook.params import Profile
-from herdbook.schema import CORPUS, ROWS
-
-SHARED_WORDS = 13  # a shared run of 13 words is copied text (phi-4 technical report, 2412.08905, appendix B)
-
-_HUMAN_NLL = pa.schema([("split", pa.string()), ("nll_nats", pa.float64())])
+from herdbook.reference import SHARED_WORDS, Reference
 
 Figures = dict[str, float | int | None]
 
@@ -36,31 +29,6 @@ class Tokenizer(Protocol):
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Token ids without special tokens."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """What people wrote, as far as a profile compares with it."""
-
-    rare: measures.Ids  # token types, the rarer half of human train
-    held_out_ngrams: NDArray[np.uint64]  # of SHARED_WORDS words
-    train_ngrams: NDArray[np.uint64]
-    held_out_nll: NDArray[np.float64] | None  # nats per token of held-out rows under the founder; None before there is one
-
-
-def read_reference(place: Place | None) -> Reference:
-    """The human text that prepare wrote, with its NLL under the founder of `place` where one is given."""
-    tokens, _ = measures.flattened(read_table(HUMAN_TRAIN, ROWS)["tokens"])
-    nll = None
-    if place is not None:
-        scores = read_table(place.founder.human_nll, _HUMAN_NLL)
-        nll = scores.filter(pc.equal(scores["split"], "held_out"))["nll_nats"].to_numpy()
-    return Reference(
-        rare=measures.rare_half(tokens),
-        held_out_ngrams=_ngrams_in(HUMAN_HELD_OUT_DOCUMENTS),
-        train_ngrams=_ngrams_in(HUMAN_TRAIN_DOCUMENTS),
-        held_out_nll=nll,
-    )
 
 
 def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: Profile, target_rows: int | None = None) -> Figures:
@@ -162,7 +130,3 @@ def _numbers(rows: pa.Table, column: str) -> NDArray[np.float64]:
 
 def _share(is_so: Sequence[bool]) -> float | None:
     return sum(is_so) / len(is_so) if is_so else None
-
-
-def _ngrams_in(documents: Path) -> NDArray[np.uint64]:
-    return ngrams_of(read_table(documents, CORPUS)["text"].to_pylist(), SHARED_WORDS)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from herdbook.errors import HerdbookError
-from herdbook.layout import FOUNDER, HUMAN, RECORDS, RUNS
+from herdbook.layout import CODE, FOUNDER, HUMAN, RECORDS, RUNS
 from herdbook.params import Params
 
 _STAGE = re.compile(r"(?:Running stage|Stage) '(?P<name>[^']+)'(?P<how>.*)")
@@ -37,7 +37,7 @@ def stale(params: Params) -> list[Path]:
     wanted = {FOUNDER: ("g0",)} | {regime: params.generations for regime in params.regimes}
     found: list[Path] = []
     for lineage in sorted(path for top in (RUNS, RECORDS) if top.is_dir() for path in top.iterdir() if path.is_dir()):
-        if lineage.name == HUMAN:
+        if lineage.name in (CODE.name, HUMAN):
             continue
         if lineage.name not in wanted:
             found.append(lineage)

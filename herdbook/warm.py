@@ -32,7 +32,8 @@ IDLE_SECONDS = 60
 _START_SECONDS = 120  # a loaded machine takes a while to import everything; connecting needs only the bind
 _REQUEST_BYTES = 1 << 20
 _LAUNCHER = (
-    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/numeric.py", "herdbook/warm.py", "stages/__init__.py", "stages/__main__.py",
+    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
+    "stages/__init__.py", "stages/__main__.py",
 )  # fmt: skip
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 

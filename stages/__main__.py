@@ -10,6 +10,7 @@ from pathlib import Path
 
 from herdbook import numeric, warm
 from herdbook.errors import HerdbookError
+from herdbook.layout import CODE, stage_names
 
 PRELOADED = (
     "torch",
@@ -24,15 +25,12 @@ PRELOADED = (
 )
 
 
-def names() -> list[str]:
-    """The stages there are: the modules of this package."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-
-
 def run_stage(argv: list[str]) -> int:
     """Run one stage in this process; 0 when its outputs stand, 1 after one line on stderr."""
     name, *args = argv
     try:
+        if name != CODE.name:  # imported here, where the libraries are, and not by every caller
+            importlib.import_module("herdbook.code").demand_recorded(name)
         importlib.import_module(f"stages.{name}").main(args)
     except HerdbookError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -48,8 +46,9 @@ def main() -> int:
     argv = sys.argv[1:]
     if argv[:1] == ["--serve"]:
         return warm.serve(Path(argv[1]), PRELOADED, run_stage)
-    if not argv or argv[0] not in names():
-        print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names())}; found {argv[:1]}", file=sys.stderr)
+    names = stage_names(Path(__file__).parents[1])
+    if not argv or argv[0] not in names:
+        print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names)}; found {argv[:1]}", file=sys.stderr)
         return 2
     environment = numeric.pinned(dict(os.environ))
     if not environment.get("HERDBOOK_COLD"):

@@ -1,7 +1,8 @@
 """Split the human corpus, train the tokenizer, cut documents into rows, and lay out the model to start from.
 
 Reads data/ and, where named, weights in pretrained/. Writes the human rows and documents of both sides of
-the split, the base model folder (configuration, tokenizer, any weights) and split.json. Params: prepare, model."""
+the split, the reference of all profiles, the base model folder (configuration, tokenizer, any weights)
+and split.json. Params: prepare, model."""
 
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from herdbook.layout import (
 )  # fmt: skip
 from herdbook.numeric import seed_of
 from herdbook.params import Prepare, read_params
+from herdbook.reference import write_reference
 from herdbook.rows import row_id, rows_table
 from herdbook.tokenizer import Tokenizer, train_tokenizer
 
@@ -126,6 +128,7 @@ def main(args: list[str]) -> None:
     write_table(HUMAN_HELD_OUT, held_out)
     write_table(HUMAN_TRAIN_DOCUMENTS, parts.train)
     write_table(HUMAN_HELD_OUT_DOCUMENTS, parts.held_out)
+    write_reference(train, parts.train["text"].to_pylist(), parts.held_out["text"].to_pylist())
     write_json(SPLIT, {
         "num_documents": documents.num_rows,
         "num_near_duplicates_removed_from_train": parts.num_near_duplicates,

@@ -18,8 +18,9 @@ from herdbook.layout import BASE_MODEL, HUMAN_PROFILE, HUMAN_RECEIPT, HUMAN_TRAI
 from herdbook.lineage import not_bred
 from herdbook.params import Params, read_params
 from herdbook.policy import read_policy
-from herdbook.profile import Figures, profile, read_reference
+from herdbook.profile import Figures, profile
 from herdbook.receipt import make_receipt, not_bred_receipt, policy_paths, training_data
+from herdbook.reference import read_reference
 from herdbook.schema import ROWS
 from herdbook.tokenizer import load_tokenizer
 

@@ -41,7 +41,7 @@ def parameters(generations: int = 2) -> dict:
 
 def build(root: Path) -> None:
     """Lay out the project at `root`, its corpus included, as a git repository."""
-    for name in ("herdbook", "stages", "expectations", "pretrained", ".dvc", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in ("herdbook", "stages", "expectations", "pretrained", ".dvc", "dvc.yaml", "constraints.txt", ".dvcignore", ".gitignore"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         options = {"ignore": shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")} if copy is shutil.copytree else {}
         copy(ROOT / name, root / name, **options)

@@ -61,10 +61,10 @@ def write(path: Path, value: Any) -> None:
 def write_bred(folder: Path, nats: float, share: float, training: Any = None, offspring: Any = None, examples: Any = None) -> None:
     """The records of a generation that was bred; receipts passed unless given."""
     write(folder / "loss.json", loss(nats))
-    write(folder / "training.profile.json", profile(share))
-    write(folder / "offspring.profile.json", profile(share))
-    write(folder / "training.receipt.json", training or receipt("training"))
-    write(folder / "offspring.receipt.json", offspring or receipt("offspring"))
+    write(folder / "training/profile.json", profile(share))
+    write(folder / "offspring/profile.json", profile(share))
+    write(folder / "training/receipt.json", training or receipt("training"))
+    write(folder / "offspring/receipt.json", offspring or receipt("offspring"))
     write(folder / "counts.json", {"num_in": 20, "num_out": 15, "num_surplus": 2, "is_full": True, "rejected": {"length": 3}})
     write(folder / "examples.json", examples if examples is not None else EXAMPLES)
 
@@ -72,8 +72,8 @@ def write_bred(folder: Path, nats: float, share: float, training: Any = None, of
 def write_not_bred(folder: Path) -> None:
     """The records of a generation that its lineage's gate stopped."""
     for dataset in ("training", "offspring"):
-        write(folder / f"{dataset}.profile.json", NOT_BRED)
-        write(folder / f"{dataset}.receipt.json", {"kind": dataset, **NOT_BRED})
+        write(folder / f"{dataset}/profile.json", NOT_BRED)
+        write(folder / f"{dataset}/receipt.json", {"kind": dataset, **NOT_BRED})
     for name in ("loss", "counts", "examples"):
         write(folder / f"{name}.json", NOT_BRED)
 

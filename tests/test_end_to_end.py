@@ -58,7 +58,7 @@ def test_a_model_opens_in_transformers(project):
 
 
 def test_the_waiver_of_the_replace_lineage_is_on_record(project):
-    assert receipt(project, "replace/s0/g1/training.receipt.json")["status"] != "passed"
+    assert receipt(project, "replace/s0/g1/training/receipt.json")["status"] != "passed"
     entry = json.loads((project / "runs/replace/s0/g1/model/entry.json").read_text())
     assert any(waiver["dataset"] == "training" for waiver in entry["waivers"])
 
@@ -80,9 +80,9 @@ def test_a_cold_start_gives_the_same_bytes(project):
     for stage in ("train", "sample", "curate"):
         run(project, "-m", "stages", stage, "replace", "s0", "g1", cold=True)
     assert [digest(place) for place in places] == warm
-    before = digest(project / "records/replace/s0/g1/training.receipt.json")
+    before = digest(project / "records/replace/s0/g1/training/receipt.json")
     run(project, "-m", "stages", "validate", "training", "replace", "s0", "g1", cold=True)
-    assert digest(project / "records/replace/s0/g1/training.receipt.json") == before
+    assert digest(project / "records/replace/s0/g1/training/receipt.json") == before
 
 
 def test_an_altered_training_set_never_trains_even_when_asked_stage_by_stage(project):

@@ -7,13 +7,14 @@ import subprocess
 import pytest
 import yaml
 
-from herdbook.layout import PARAMS
+from herdbook.code import closure, fingerprint
+from herdbook.files import canonical_json
+from herdbook.layout import CODE, PARAMS
 from herdbook.params import read_params
-from tests.pipeline import PIPELINE, ROOT, closure_of, imports_of, module_of
+from tests.pipeline import PIPELINE, ROOT, module_of
 
 LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
 RAW_PARAMS = yaml.safe_load((ROOT / PARAMS).read_text())
-SOURCES = ("herdbook/", "stages/", "expectations/")
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
@@ -28,16 +29,16 @@ def test_every_module_of_stages_is_run_by_a_stage():
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
-def test_a_stage_depends_on_exactly_the_modules_it_imports(stage):
-    listed = {dep for dep in PIPELINE[stage]["deps"] if dep.startswith(("herdbook/", "stages/"))}
-    assert listed == closure_of(ROOT / "stages" / f"{module_of(stage)}.py")
+def test_a_stage_depends_on_the_fingerprint_of_its_module(stage):
+    listed = {dep for dep in PIPELINE[stage]["deps"] if dep.startswith(("herdbook", "stages", "runs/code"))}
+    assert listed == ({"herdbook", "stages"} if stage == CODE.name else {f"runs/code/{module_of(stage)}.json"})
 
 
 @pytest.mark.parametrize("package", ["herdbook", "stages"])
 def test_imports_run_one_way(package):
     forbidden = {"herdbook": ("stages", "flows"), "stages": ("flows",)}[package]
     for path in (ROOT / package).glob("*.py"):
-        for imported in imports_of(path):
+        for imported in closure(path, ROOT):
             assert not imported.relative_to(ROOT).as_posix().startswith(forbidden), f"{path.name} imports {imported.name}"
 
 
@@ -70,8 +71,13 @@ def test_the_lock_is_of_the_committed_code_and_policies(stage):
             continue
         for dep in entry["deps"]:
             path = ROOT / dep["path"]
-            if dep["path"].startswith(SOURCES) and path.is_file():
-                assert hashlib.md5(path.read_bytes()).hexdigest() == dep["md5"], f"{name} ran with another {dep['path']}; run dvc repro"
+            if path.parent == ROOT / CODE:
+                recorded = canonical_json(fingerprint(path.stem, ROOT)).encode()
+            elif dep["path"].startswith("expectations/"):
+                recorded = path.read_bytes()
+            else:
+                continue
+            assert hashlib.md5(recorded).hexdigest() == dep["md5"], f"{name} ran with another {dep['path']}; run dvc repro"
 
 
 def test_the_lock_is_of_the_committed_parameters():

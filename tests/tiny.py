@@ -16,6 +16,7 @@ from herdbook.layout import BASE_MODEL, HUMAN_HELD_OUT, Place
 from herdbook.params import Decoding, Model, Train
 from herdbook.receipt import training_data
 from herdbook.tokenizer import train_tokenizer
+from stages import code
 from tests import workspace
 from tests.parameters import document
 from tests.rows import rows_of
@@ -49,6 +50,9 @@ def write_base(directory: Path, architecture: str = "llama") -> None:
 def write_project(root: Path) -> None:
     """A project at `root`, the working directory: human rows, policies, small parameters, and a tiny base model."""
     workspace.build(root)
+    for name in ("herdbook", "stages", "constraints.txt"):
+        (root / name).symlink_to(workspace.ROOT / name)
+    code.main([])
     params = document(prepare={"block_tokens": 6}, sample={"prompt_tokens": 2, "num_examples": 2, "device": "cpu"})
     params["train"] = TRAIN.model_dump()
     params["decodings"] = {"top_k": DECODING, "all": {**DECODING, "top_k": 0, "num_rows": 5}}

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from herdbook.duplicates import ngrams_of
-from herdbook.files import canonical_json, write_table
-from herdbook.layout import HUMAN_HELD_OUT_DOCUMENTS, HUMAN_TRAIN, HUMAN_TRAIN_DOCUMENTS, Place
+from herdbook.files import canonical_json
 from herdbook.params import Profile
-from herdbook.profile import Reference, profile, read_reference
+from herdbook.profile import profile
+from herdbook.reference import Reference
 from herdbook.rows import rows_table
-from herdbook.schema import CORPUS, ROWS
+from herdbook.schema import ROWS
 
 WORDS = ["<mark>", "a", "b", "c", "d", "e", "f", "g"]
 PARAMS = Profile(num_rows=100, near_duplicate_jaccard=0.7)
@@ -145,23 +145,6 @@ def test_null_cells_are_measured_as_nothing_instead_of_ending_the_inspection():
     found = profile(rows, reference(), Speller(), PARAMS)
     assert (found["num_rows"], found["num_tokens"], found["distinct_1"]) == (2, 1, 1)
     assert found["mean_tokens"] is found["depth_mean"] is found["human_token_share"] is None
-
-
-def test_a_reference_is_read_from_what_prepare_and_the_founder_wrote(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_table(HUMAN_TRAIN, table({"tokens": [1, 1, 2]}, {"tokens": [3, 3, 3]}))
-    for path, text in ((HUMAN_HELD_OUT_DOCUMENTS, ALPHABET), (HUMAN_TRAIN_DOCUMENTS, f"{ALPHABET} fourteen")):
-        write_table(path, pa.Table.from_pylist([{"id": "d", "text": text}], schema=CORPUS))
-    assert read_reference(None).held_out_nll is None
-
-    place = Place("replace", "s0", "g2")
-    scores = {"id": ["1", "2"], "split": ["train", "held_out"], "nll_nats": [7.0, 5.0]}
-    write_table(Place("founder", "s0", "g0").human_nll, pa.table(scores))
-    found = read_reference(place)
-    assert found.rare.tolist() == [2]  # counts: 2 once, 1 twice, 3 three times; half of 3 types is 1
-    assert (len(found.held_out_ngrams), len(found.train_ngrams)) == (1, 2)
-    assert found.held_out_nll is not None
-    assert found.held_out_nll.tolist() == [5]
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from herdbook import warm
+from herdbook.code import closure
 from herdbook.errors import HerdbookError
-from tests.pipeline import ROOT, closure_of
+from tests.pipeline import ROOT
 
 # A preloaded process of our own, that preloads nothing heavy and runs a few words.
 SERVER = """
@@ -171,5 +172,6 @@ def test_a_runtime_folder_that_does_not_exist_is_not_used(tmp_path, monkeypatch)
 
 def test_what_the_launcher_keeps_is_all_it_imports():
     """What stages/__main__.py imports of this project lives on in every fork."""
-    kept = {file for file in closure_of(ROOT / "stages/__main__.py")} | {"herdbook/__init__.py", "stages/__init__.py"}
+    imported = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / "stages/__main__.py", ROOT)}
+    kept = imported | {"herdbook/__init__.py", "stages/__init__.py"}
     assert set(warm._LAUNCHER) == kept

@@ -74,7 +74,7 @@ def test_what_was_not_measured_counts_neither_in_mean_nor_in_spread(values, mean
 @pytest.mark.parametrize(("status", "waived", "blocked"), [("failed", "waived", "failed"), ("errored", "waived", "errored")])
 def test_a_breach_is_waived_under_waive_and_named_under_block(project, status, waived, blocked):
     for regime in ("replace", "curated"):
-        made.write(project / f"records/{regime}/s0/g1/offspring.receipt.json", made.receipt("offspring", made.rule(status)))
+        made.write(project / f"records/{regime}/s0/g1/offspring/receipt.json", made.receipt("offspring", made.rule(status)))
     lines, metrics = compared(project)
     assert lines["replace", "s0", "1"]["offspring_verdict"] == waived
     assert lines["curated", "s0", "1"]["offspring_verdict"] == blocked
@@ -98,8 +98,8 @@ def test_a_generation_that_was_not_bred_has_no_figures_and_says_what_stopped_it(
 def test_a_training_set_that_the_gate_stopped_keeps_its_figures_but_is_not_in_the_means(project):
     folder = project / "records/curated/s0/g2"
     made.write_not_bred(folder)
-    made.write(folder / "training.profile.json", made.profile(0.9))
-    made.write(folder / "training.receipt.json", made.receipt("training", made.rule()))
+    made.write(folder / "training/profile.json", made.profile(0.9))
+    made.write(folder / "training/receipt.json", made.receipt("training", made.rule()))
     lines, metrics = compared(project)
     line = lines["curated", "s0", "2"]
     assert (line["status"], line["training_verdict"], line["offspring_verdict"]) == ("not bred", "failed", "not bred")

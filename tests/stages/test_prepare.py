@@ -16,6 +16,7 @@ from herdbook.layout import (
     CORPUS,
     HUMAN_HELD_OUT,
     HUMAN_HELD_OUT_DOCUMENTS,
+    HUMAN_REFERENCE,
     HUMAN_TRAIN,
     HUMAN_TRAIN_DOCUMENTS,
     SPLIT,
@@ -227,7 +228,10 @@ def test_the_stage_writes_all_it_owes_and_twice_the_same_bytes(project):
     prepare.main([])
     assert outputs(project) == first
     assert set(first) == {
-        *(path.as_posix() for path in (HUMAN_TRAIN, HUMAN_HELD_OUT, HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS, SPLIT)),
+        *(
+            path.as_posix()
+            for path in (HUMAN_TRAIN, HUMAN_HELD_OUT, HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, SPLIT)
+        ),
         *(f"{BASE_MODEL}/{name}" for name in ("config.json", "tokenizer.json", "tokenizer_config.json")),
     }
     assert not [name for name, content in first.items() if str(project).encode() in content]

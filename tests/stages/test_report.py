@@ -111,7 +111,7 @@ def test_generated_text_is_shown_and_never_becomes_markup(project):
 
 def test_what_policies_and_receipts_say_is_escaped_too(project):
     rule = {**made.rule("errored"), "notes": HOSTILE, "error": HOSTILE, "allowed": HOSTILE}
-    made.write(project / "records/replace/s0/g1/offspring.receipt.json", made.receipt("offspring", rule))
+    made.write(project / "records/replace/s0/g1/offspring/receipt.json", made.receipt("offspring", rule))
     page = Page(rendered())
     assert page.text.count(HOSTILE) == 3
     assert len(page.scripts) == 3
@@ -154,9 +154,9 @@ def test_what_was_not_bred_is_said_in_every_part(project):
 
 
 def test_the_gate_table_tells_observed_from_allowed(project):
-    made.write(project / "records/replace/s1/g2/training.receipt.json", made.receipt("training", made.rule(observed=0.061)))
-    made.write(project / "records/replace/s1/g1/training.receipt.json", made.receipt("training", made.rule("errored", severity="critical")))
-    made.write(project / "records/replace/s0/g2/training.receipt.json", made.receipt("training", made.rule(severity="warning")))
+    made.write(project / "records/replace/s1/g2/training/receipt.json", made.receipt("training", made.rule(observed=0.061)))
+    made.write(project / "records/replace/s1/g1/training/receipt.json", made.receipt("training", made.rule("errored", severity="critical")))
+    made.write(project / "records/replace/s0/g2/training/receipt.json", made.receipt("training", made.rule(severity="warning")))
     text = Page(rendered()).text
     assert re.search(r"! waived ?distinct_2: expect_column_min_to_be_between ?0\.061 ?>= 0\.22 \(human_distinct_2 \* 0\.8\)", text)
     assert "could not be evaluated: there is no column 'distinct_2'" in text

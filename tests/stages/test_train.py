@@ -185,7 +185,7 @@ def test_data_without_a_receipt_are_refused():
     place = Place("replace", "s0", "g1")
     write_training(place)
     place.receipt("training").unlink()
-    with pytest.raises(InspectionError, match=r"training\.receipt\.json"):
+    with pytest.raises(InspectionError, match=r"training/receipt\.json"):
         bred("replace")
 
 

@@ -9,17 +9,15 @@ from herdbook.errors import FileError, ParamsError
 from herdbook.files import read_json, write_json, write_table
 from herdbook.layout import (
     BASE_MODEL,
-    HUMAN_HELD_OUT_DOCUMENTS,
     HUMAN_PROFILE,
     HUMAN_RECEIPT,
     HUMAN_TRAIN,
-    HUMAN_TRAIN_DOCUMENTS,
     Place,
 )  # fmt: skip
 from herdbook.lineage import write_not_bred
 from herdbook.receipt import read_inspected, training_data
+from herdbook.reference import write_reference
 from herdbook.rows import row_id, rows_table
-from herdbook.schema import CORPUS
 from herdbook.tokenizer import save_tokenizer, train_tokenizer
 from herdbook.training_set import write_training
 from stages import validate
@@ -32,10 +30,6 @@ WORDS = ["cow", "bull", "herd", "calf", "farm", "meadow", "grass", "winter", "br
 def sentences(count: int, seed: int) -> list[str]:
     generator = np.random.Generator(np.random.PCG64(seed))
     return [" ".join(generator.choice(WORDS, size=9)) for _ in range(count)]
-
-
-def documents(texts: list[str]) -> pa.Table:
-    return pa.Table.from_pylist([{field.name: text for field in CORPUS} for text in texts], schema=CORPUS)
 
 
 def rows(texts: list[str], tokenizer, model: str | None) -> pa.Table:
@@ -60,8 +54,7 @@ def project(tmp_path, monkeypatch):
     save_tokenizer(tokenizer, BASE_MODEL)
     human = rows(texts, tokenizer, None)
     write_table(HUMAN_TRAIN, human)
-    write_table(HUMAN_TRAIN_DOCUMENTS, documents(texts))
-    write_table(HUMAN_HELD_OUT_DOCUMENTS, documents(["of sheep and goats nothing is said in any other place than this one here"]))
+    write_reference(human, texts, ["of sheep and goats nothing is said in any other place than this one here"])
     nll = {"id": human["id"].to_pylist(), "split": ["held_out"] * 40, "nll_nats": [3.0] * 40}
     write_table(PLACE.founder.human_nll, pa.table(nll))
     return tokenizer

@@ -1,0 +1,1 @@
+"""Drive the pipeline: Prefect flows over the graph of dvc.yaml. Nothing imports this package."""

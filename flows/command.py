@@ -1,0 +1,107 @@
+"""Run a stage's commands so that they can always be ended: by an interrupt, and by the death of this process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.pipeline import Command
+from herdbook.errors import HerdbookError
+
+
+class StageError(HerdbookError):
+    """A stage failed on its own: running it again would fail again."""
+
+
+class MachineError(HerdbookError):
+    """The machine failed a stage, as by a signal: running it again may help."""
+
+
+class Commands:
+    """The commands that run now, each in its own process group, and the guard that ends them when this process dies.
+
+    Made by `guarded`."""
+
+    def __init__(self, guard: subprocess.Popen[bytes]) -> None:
+        self._guard = guard
+        self._groups: set[int] = set()
+        self._mutex = threading.Lock()
+        self._is_interrupted = False
+
+    def run(self, name: str, command: Command, log: Callable[[str], object]) -> None:
+        """Run the lines one after another; each line that they print goes to `log`.
+
+        Raises StageError where one exits with a status of its own, MachineError where a signal ended it."""
+        last = ""
+        for line in command.lines:
+            with self._started(line, command) as process:
+                assert process.stdout
+                for said in process.stdout:
+                    if text := said.decode(errors="replace").rstrip():
+                        last = text
+                        log(text)
+                status = process.wait()
+            if status < 0 or status > 128:  # a shell reports its child's signal n as 128 + n
+                number = -status if status < 0 else status - 128
+                raise MachineError(f"{name}: ended by signal {number}{_hint(number)}{': ' + last if last else ''}")
+            if status:
+                raise StageError(f"{name}: {last or f'{line[-1]} exited with {status}'}")
+
+    def interrupt(self) -> None:
+        """End what runs, at once, and let nothing start any more."""
+        with self._mutex:
+            self._is_interrupted = True
+            for group in self._groups:
+                _end(group)
+
+    @contextmanager
+    def _started(self, line: list[str], command: Command) -> Iterator[subprocess.Popen[bytes]]:
+        with self._mutex:
+            if self._is_interrupted:
+                raise StageError(f"{line[-1]}: not started, the run was interrupted")
+            process = subprocess.Popen(
+                line, cwd=command.directory, env=command.environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            self._groups.add(process.pid)
+            self._tell(f"+{process.pid}")
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                _end(process.pid)
+            with process:
+                process.wait()
+            with self._mutex:
+                self._groups.discard(process.pid)
+                self._tell(f"-{process.pid}")
+
+    def _tell(self, word: str) -> None:
+        assert self._guard.stdin
+        self._guard.stdin.write(word.encode() + b"\n")
+        self._guard.stdin.flush()
+
+
+def _hint(number: int) -> str:
+    return " (SIGKILL, as when memory runs out; use fewer --jobs or smaller sizes)" if number == signal.SIGKILL else ""
+
+
+def _end(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it has ended
+
+
+@contextmanager
+def guarded() -> Iterator[Commands]:
+    """Commands that end with this process, even when it is killed."""
+    guard = subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("guard.py"))], stdin=subprocess.PIPE, start_new_session=True
+    )
+    with guard:
+        yield Commands(guard)
