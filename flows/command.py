@@ -1,6 +1,5 @@
 """Run a stage's commands so that they can always be ended: by an interrupt, and by the death of this process."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.guard import end_group
 from flows.pipeline import Command
 from herdbook.errors import HerdbookError
+from herdbook.warm import socket_path
 
 
 class StageError(HerdbookError):
@@ -56,7 +57,7 @@ class Commands:
         with self._mutex:
             self._is_interrupted = True
             for group in self._groups:
-                _end(group)
+                end_group(group)
 
     @contextmanager
     def _started(self, line: list[str], command: Command) -> Iterator[subprocess.Popen[bytes]]:
@@ -68,19 +69,20 @@ class Commands:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self._groups.add(process.pid)
-            self._tell(f"+{process.pid}")
+            self.tell(f"+{process.pid}")
         try:
             yield process
         finally:
             if process.poll() is None:
-                _end(process.pid)
+                end_group(process.pid)
             with process:
                 process.wait()
             with self._mutex:
                 self._groups.discard(process.pid)
-                self._tell(f"-{process.pid}")
+                self.tell(f"-{process.pid}")
 
-    def _tell(self, word: str) -> None:
+    def tell(self, word: str) -> None:
+        """Say a word to the guard."""
         assert self._guard.stdin
         self._guard.stdin.write(word.encode() + b"\n")
         self._guard.stdin.flush()
@@ -90,18 +92,11 @@ def _hint(number: int) -> str:
     return " (SIGKILL, as when memory runs out; use fewer --jobs or smaller sizes)" if number == signal.SIGKILL else ""
 
 
-def _end(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it has ended
-
-
 @contextmanager
 def guarded() -> Iterator[Commands]:
-    """Commands that end with this process, even when it is killed."""
-    guard = subprocess.Popen(
-        [sys.executable, "-I", str(Path(__file__).with_name("guard.py"))], stdin=subprocess.PIPE, start_new_session=True
-    )
-    with guard:
-        yield Commands(guard)
+    """Commands that end with this block, or with this process if it is killed, as does the preloaded process of their stages."""
+    command = [sys.executable, "-I", str(Path(__file__).with_name("guard.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        commands = Commands(guard)
+        commands.tell(f"={socket_path(Path.cwd())}")
+        yield commands  # then the pipe closes

@@ -79,7 +79,9 @@ class Pipeline:
                 return None
             options = prepare_kwargs(stage)
         lines = [_make_cmd(get_executable(), line) for line in _enforce_cmd_list(stage.cmd)]
-        return Command(lines, Path(options["cwd"]), options["env"])
+        interpreter = str(Path(sys.executable).parent)  # `python` is the one that runs here
+        path = os.pathsep.join([interpreter, options["env"].get("PATH", os.defpath)])
+        return Command(lines, Path(options["cwd"]), {**options["env"], "PATH": path})
 
     def record(self, name: str) -> None:
         """Save a stage that ran or was restored: hash its files, cache its outputs, and lock it."""
@@ -169,6 +171,6 @@ def _told(root: Path) -> Iterator[None]:
 @contextmanager
 def _held(repo: Repo) -> Iterator[None]:
     """Keep other commands of DVC from this pipeline's files, by DVC's own table of who is busy with what."""
-    os.makedirs(repo.tmp_dir, exist_ok=True)
+    Path(repo.tmp_dir).mkdir(parents=True, exist_ok=True)
     with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), [], [repo.root_dir], False):
         yield

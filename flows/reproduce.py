@@ -22,7 +22,9 @@ def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[
         pipeline.record(name)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise StageError(f"{name}: {where}{error.strerror or os.strerror(error.errno or 0)}; make room or allow it, then run again") from error
+        raise StageError(
+            f"{name}: {where}{error.strerror or os.strerror(error.errno or 0)}; make room or allow it, then run again"
+        ) from error
     except MemoryError as error:
         raise StageError(f"{name}: out of memory while its files were recorded; use fewer --jobs") from error
     except DvcException as error:

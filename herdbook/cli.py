@@ -1,5 +1,6 @@
 """The command line: `herdbook --help`."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -10,10 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from herdbook.errors import CorpusError, HerdbookError
-from herdbook.layout import CORPUS, METRICS, PARAMS, REPORT
+from herdbook.layout import CORPUS, PARAMS
 from herdbook.params import read_params
-
-LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
 
 app = typer.Typer(
     help="Breed generations of language models on synthetic text, every dataset inspected before it trains.", no_args_is_help=True
@@ -54,35 +53,21 @@ def corpus(
 
 
 @app.command()
-def run() -> None:
+def run(
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Stages at a time, one thread each; by default as many as there are cores.")
+    ] = None,
+) -> None:
     """Make the corpus if it is missing, run the pipeline, and print what came out.
 
-    Exit status: 0 where every lineage was bred, 3 where a gate ended one, 1 on an error.
+    Exit status: 0 where every lineage was bred, 3 where a gate ended one, 1 on an error, 130 when interrupted.
 
-    Example: herdbook run"""
-    from herdbook.corpus import check_version
-    from herdbook.files import read_json
-    from herdbook.recipe import parse_steps
-    from herdbook.run import reproduce, stale
-    from herdbook.summary import closing_table, num_stopped
-
-    params = read_params(PARAMS)
-    for name, regime in params.regimes.items():
-        parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps")  # curate would refuse a bad one too, hours later
+    Example: herdbook run --jobs 2"""
+    read_params(PARAMS)
     if not (CORPUS / "manifest.json").exists():
         corpus()
-    check_version(CORPUS)
-    if left_over := stale(params):
-        raise HerdbookError(
-            f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
-        )
-    reproduce(messages, Path.cwd())
-    metrics = read_json(METRICS)
-    Console(highlight=False).print(closing_table(metrics))
-    print(f"report: {REPORT.resolve()}")
-    if stopped := num_stopped(metrics):
-        print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")
-        raise typer.Exit(LINEAGES_STOPPED)
+    # Flows import this package, so it starts them as a program of their own.
+    os.execv(sys.executable, [sys.executable, "-m", "flows", *(["--jobs", str(jobs)] if jobs else [])])
 
 
 @app.command()

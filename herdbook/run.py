@@ -1,35 +1,28 @@
-"""Run the pipeline with DVC and show how far it is."""
+"""What must hold before a run, and what earlier parameters left behind."""
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
-from herdbook.layout import CODE, FOUNDER, HUMAN, RECORDS, RUNS
-from herdbook.params import Params
+from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, PARAMS, RECORDS, RUNS
+from herdbook.params import Params, read_params
+from herdbook.recipe import parse_steps
 
-_STAGE = re.compile(r"(?:Running stage|Stage) '(?P<name>[^']+)'(?P<how>.*)")
 
-
-def stage_names(root: Path) -> list[str]:
-    """All stages of the pipeline at `root`, matrices expanded."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root)) as repo:
-            return sorted(stage.addressing for stage in repo.index.stages if stage.cmd)
-    except DvcException as error:
+def demand_ready() -> Params:
+    """The parameters, when a run can begin; HerdbookError for what would stop it hours later."""
+    params = read_params(PARAMS)
+    for name, regime in params.regimes.items():
+        parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps")
+    if not (CORPUS / "manifest.json").exists():
+        raise HerdbookError(f"{CORPUS}: there is no human corpus; make it with herdbook corpus")
+    check_version(CORPUS)
+    if left_over := stale(params):
         raise HerdbookError(
-            f"{root}: DVC cannot read the pipeline ({' '.join(str(error).split())}); correct dvc.yaml or params.yaml"
-        ) from error
+            f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
+        )
+    return params
 
 
 def stale(params: Params) -> list[Path]:
@@ -56,50 +49,3 @@ def prune(params: Params) -> list[Path]:
     for path in removed:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
-
-
-def reproduce(console: Console, root: Path) -> None:
-    """Run `dvc repro` at `root`, with a bar for people and a line a stage for logs.
-
-    Raises HerdbookError naming the stage that failed, after printing what it said."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "dvc", "repro"]
-    total = len(stage_names(root))
-    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout
-        said = _show(console, process.stdout, total)
-    if process.returncode:
-        console.print(*said, sep="\n", markup=False, highlight=False)
-        raise HerdbookError("the pipeline stopped at the stage above; mend it and run again, what is finished is kept")
-
-
-def _show(console: Console, lines: Iterable[str], total: int) -> list[str]:
-    """Follow DVC's output; return the lines since the last stage began."""
-    said: list[str] = []
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("dvc repro", total=total)
-        number = 0
-        for name, how, line in _stages(lines):
-            if name is None:
-                said.append(line)
-                continue
-            said = []
-            progress.update(bar, completed=number, description=name)
-            number += 1
-            if not console.is_terminal and not how:
-                console.print(f"[{number}/{total}] {name}", markup=False, highlight=False)
-        progress.update(bar, completed=total)
-    return said
-
-
-def _stages(lines: Iterable[str]) -> Iterator[tuple[str | None, str, str]]:
-    """(stage, what DVC says of it, line) for lines that begin a stage, (None, "", line) for the others."""
-    for line in lines:
-        line = line.rstrip("\n")
-        if match := _STAGE.match(line):
-            yield match["name"], match["how"].removeprefix(":"), line
-        elif line.strip():
-            yield None, "", line

@@ -48,7 +48,7 @@ def socket_path(root: Path) -> Path:
     # The launcher and what it imports live on in every fork, so the process serves these bytes of them only.
     launcher = [path.read_bytes().hex() for path in map(Path, _LAUNCHER) if path.is_file()]
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    key = hashlib.sha256("\0".join([str(root.resolve()), sys.executable, sys.version, *packages, *launcher]).encode())
+    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *launcher]).encode())
     path = folder / f"{key.hexdigest()[:16]}.sock"
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise HerdbookError(f"{path}: too long for a socket (at most {_SOCKET_PATH_BYTES} bytes); set XDG_RUNTIME_DIR to a shorter folder")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 STEP = """import hashlib, os, sys, time
@@ -63,7 +64,9 @@ PIPELINE = """stages:
 def write_params(root: Path, regimes: int, seeds: int, births: int) -> None:
     pairs = "".join(f"- {{parent: g{n}, child: g{n + 1}}}\n" for n in range(births))
     names = ", ".join(f"r{n}" for n in range(regimes))
-    (root / "params.yaml").write_text(f"rows: 20\nregimes: [{names}]\nseeds: [{', '.join(f's{n}' for n in range(seeds))}]\nbirths:\n{pairs}")
+    (root / "params.yaml").write_text(
+        f"rows: 20\nregimes: [{names}]\nseeds: [{', '.join(f's{n}' for n in range(seeds))}]\nbirths:\n{pairs}"
+    )
 
 
 def build(root: Path, regimes: int = 2, seeds: int = 2, births: int = 2) -> Path:
@@ -100,3 +103,17 @@ def trick(root: Path, out: str, code: str) -> None:
 
 def lock_digest(root: Path) -> str:
     return hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s"
+        time.sleep(0.02)

@@ -1,0 +1,115 @@
+"""Run the pipeline as a flow: `python -m flows [--jobs N]`, which `herdbook run` calls.
+
+Where nothing has changed, nothing is started. Else the run is a Prefect flow, reported to a server on this
+machine: the one of `make serve`, or one that lives as long as the run."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.pipeline import Pipeline, opened
+from flows.progress import followed
+from flows.server import reporting, settled
+from flows.turn import turn
+from flows.walk import Outcome
+from herdbook.errors import HerdbookError
+from herdbook.files import read_json
+from herdbook.layout import METRICS, REPORT
+from herdbook.params import Params
+from herdbook.run import demand_ready
+from herdbook.summary import closing_table, num_stopped
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
+INTERRUPTED = 130
+messages = Console(stderr=True, highlight=False)
+
+
+def run(jobs: int) -> int:
+    """Bring the pipeline in the working directory up to date and tell what came out; the exit status."""
+    params = demand_ready()
+    with turn(Path.cwd()), opened(Path.cwd()) as pipeline:
+        with messages.status("comparing files with dvc.lock"):
+            is_stale = any(map(pipeline.is_changed, pipeline.plan))
+        status = _flow(pipeline, params, jobs) if is_stale else 0
+    if status:
+        return status
+    metrics = read_json(METRICS)
+    Console(highlight=False).print(closing_table(metrics))
+    print(f"report: {REPORT.resolve()}")
+    if stopped := num_stopped(metrics):
+        print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")
+        return LINEAGES_STOPPED
+    return 0
+
+
+def _flow(pipeline: Pipeline, params: Params, jobs: int) -> int:
+    """Breed as a flow run; the exit status."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # people get the bar, Prefect gets the logs
+    outcome: Outcome[str] = Outcome()
+    with messages.status("starting Prefect") as status, reporting(Path.cwd()) as url:
+        from prefect import flow
+
+        from flows.breed import breed_over, run_name
+
+        status.stop()
+        with followed(messages, len(pipeline.plan)) as follow:
+
+            def watch(now: Outcome[str]) -> None:
+                nonlocal outcome
+                outcome = now
+                follow(now)
+
+            @flow(name="breed", flow_run_name=run_name, persist_result=False)
+            def breed() -> "State":
+                return breed_over(pipeline, params, jobs, watch)
+
+            state = breed(return_state=True)
+        settled(url, state)
+    if state.is_cancelled():
+        messages.print(state.message, markup=False)
+        return INTERRUPTED
+    if not state.is_completed():
+        messages.print(_what_stands(outcome, pipeline.plan))
+        messages.print(f"breed: {state.message}; mend it and run again, what is finished is kept", markup=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _what_stands(outcome: Outcome[str], plan: list[str]) -> Table:
+    drawn = Table("stage", "state", "why")
+    for name in plan:
+        if name in outcome.failed:
+            drawn.add_row(name, "failed", str(outcome.failed[name]).replace("[", r"\["))
+        elif name in outcome.skipped:
+            drawn.add_row(name, "skipped", f"descends from {outcome.skipped[name]}")
+    return drawn
+
+
+def main() -> int:
+    """Parse the command line; a user's mistake is one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m flows", description="Bring the pipeline up to date, stages side by side.")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=cores, help="stages at a time, one thread each (default: the cores of this machine)")
+    jobs = parser.parse_args().jobs
+    if jobs < 1:
+        parser.error(f"--jobs is {jobs}, must be at least 1")
+    try:
+        return run(jobs)
+    except HerdbookError as error:
+        print(f"herdbook: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("herdbook: interrupted; what is finished is recorded", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

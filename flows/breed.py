@@ -1,0 +1,130 @@
+"""The flow `breed`: bring the whole pipeline up to date, stages side by side, seen in Prefect."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextvars import copy_context
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelled, Completed, Failed
+from prefect.tasks import Task
+
+from flows.announce import Announcer, outcome_table
+from flows.command import Commands, MachineError, StageError, guarded
+from flows.pipeline import Pipeline, opened
+from flows.reproduce import UNCHANGED, reproduce
+from flows.turn import BusyError, WhenBusy, turn
+from flows.walk import Outcome, walk
+from herdbook.errors import HerdbookError
+from herdbook.files import read_json
+from herdbook.layout import METRICS, PARAMS
+from herdbook.params import Params, read_params
+from herdbook.run import demand_ready
+from herdbook.summary import num_stopped
+
+RETRIES = 2  # of the machine's faults
+STOPPED_BY_GATE = "StoppedByGate"  # the name of the final state of a run that completed without all its lineages
+
+Watch = Callable[[Outcome[str]], object]
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_name() -> str:
+    """Such as `breed: 4 regimes x 3 seeds, g0-g3`; of the parameters in the working directory."""
+    try:
+        params = read_params(PARAMS)
+    except HerdbookError:
+        return "breed"  # the run itself says what is wrong
+    return f"breed: {len(params.regimes)} regimes x {len(params.seeds)} seeds, {params.generations[0]}-{params.generations[-1]}"
+
+
+@flow(name="breed", flow_run_name=run_name, persist_result=False, retries=0)
+def breed(jobs: int | None = None, when_busy: WhenBusy = "wait") -> State:
+    """Breed what `params.yaml` asks for and has not been bred. When a run is under way here: wait, skip or refuse."""
+    try:
+        params = demand_ready()
+        with turn(Path.cwd(), when_busy), opened(Path.cwd()) as pipeline:
+            return breed_over(pipeline, params, jobs or num_cores())
+    except BusyError as error:
+        return Cancelled(message=str(error)) if when_busy == "skip" else Failed(message=str(error))
+    except HerdbookError as error:
+        return Failed(message=str(error))
+
+
+def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lambda outcome: None) -> State:
+    """Walk an open pipeline inside a flow run; its final state. `watch` is told of each end of a stage."""
+    announcer = Announcer(params, len(pipeline.plan))
+    context = copy_context()  # threads of the walk report to this flow run
+    with guarded() as commands:
+        stage = _stage_task(pipeline, commands, announcer)
+
+        def ended(outcome: Outcome[str]) -> None:
+            announcer.progressed(outcome)
+            watch(outcome)
+
+        try:
+            outcome = walk(
+                pipeline.plan, pipeline.needs, lambda name: context.copy().run(_run, stage, pipeline, name), jobs, commands.interrupt, ended
+            )
+        except (KeyboardInterrupt, TerminationSignal):
+            return Cancelled(message="stopped by a person; what is finished is recorded")
+    pipeline.flush()
+    announcer.progressed(outcome, is_last=True)
+    return _final_state(outcome, pipeline, announcer)
+
+
+def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer) -> State:
+    counts = ", ".join(f"{count} {how}" for how, count in sorted(Counter(outcome.done.values()).items()))
+    if outcome.failed:
+        create_table_artifact(outcome_table(outcome, pipeline.plan), key="failed", description="what failed, and what descends from it")
+        first = next(iter(outcome.failed.values()))
+        return Failed(message=f"{len(outcome.failed)} failed, {len(outcome.skipped)} skipped, {counts}; first: {first}")
+    announcer.finished()
+    if stopped := num_stopped(read_json(METRICS)):
+        return Completed(message=f"{stopped} generations were not bred: a gate ended their lineage; {counts}", name=STOPPED_BY_GATE)
+    return Completed(message=counts)
+
+
+def _run(stage: "Task[[str], str]", pipeline: Pipeline, name: str) -> str:
+    """One stage of the walk; a task run only for what has to be done."""
+    if not pipeline.is_changed(name):
+        return UNCHANGED
+    state: State[str] = stage.with_options(task_run_name=name)(name, return_state=True)
+    if state.is_completed():
+        return state.message or ""
+    raise StageError(state.message or f"{name}: {state.name}")
+
+
+def _stage_task(pipeline: Pipeline, commands: Commands, announcer: Announcer) -> "Task[[str], str]":
+    """The task that brings one stage up to date. DVC caches, so Prefect must not; only the machine's faults are tried again."""
+
+    @task(name="stage", retries=RETRIES, retry_condition_fn=_is_machine_fault, cache_policy=NO_CACHE, persist_result=False)
+    def stage(name: str) -> State:
+        logger = get_run_logger()
+        try:
+            how = reproduce(pipeline, commands, name, lambda line: logger.info("%s", line))
+            announcer.stage_ended(name)
+        except StageError as error:
+            return Failed(message=str(error))
+        return Completed(message=how)
+
+    return stage  # type: ignore[return-value]
+
+
+def _is_machine_fault(task: object, run: TaskRun, state: State) -> bool:
+    try:
+        state.result(raise_on_failure=True)
+    except MachineError:
+        return True
+    except BaseException:  # whatever else it was would fail again
+        return False
+    return False

@@ -1,0 +1,160 @@
+"""Which Prefect API a run reports to, and the settings that keep it quiet and on this machine.
+
+Everything here happens before Prefect is imported: it reads its settings from the environment once."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herdbook.errors import HerdbookError
+from herdbook.files import write_json
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+HOME = Path(".prefect")  # of a checkout: Prefect's database, settings and logs
+_SERVING = HOME / "serving.json"  # where `make serve` listens
+_START_SECONDS = 300  # on a loaded machine the first start, which makes the database, takes a minute
+_LOOPBACK = "127.0.0.1"
+_SETTLE_SECONDS = 30
+
+
+def settings(root: Path) -> dict[str, str]:
+    """What makes Prefect write to the checkout alone, send nothing anywhere, and save task runs in batches."""
+    home = str((root / HOME).resolve())
+    return {
+        "PREFECT_HOME": home,
+        "SQLITE_TMPDIR": home,
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": f"{home}/ui",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",  # a third of the server's time, measured at 300 tasks
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "50",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "HERDBOOK_ROOT": str(root.resolve()),  # prefect.yaml's pull step goes there
+    }
+
+
+@contextmanager
+def reporting(root: Path) -> Iterator[str]:
+    """Point Prefect at an API, and yield its URL: the one that PREFECT_API_URL names, else that of
+    `make serve` where it runs in this checkout, else one that lives as long as this block."""
+    given = os.environ.get("PREFECT_API_URL")
+    os.environ.update({name: value for name, value in settings(root).items() if not (given and name == "PREFECT_HOME")})
+    if url := given or _served(root):
+        os.environ["PREFECT_API_URL"] = url
+        yield url
+        return
+    with started(root, ui=False) as url:
+        yield url
+
+
+@contextmanager
+def started(root: Path, ui: bool, port: int = 0) -> Iterator[str]:
+    """Run an API on loopback, with UI and scheduler or without both; the URL of the API. Port 0 is any free one.
+
+    PREFECT_API_URL names it while it runs. Raises HerdbookError where the port is taken, or where it does not start."""
+    home = root / HOME
+    home.mkdir(mode=0o700, exist_ok=True)
+    try:
+        listener = socket.create_server((_LOOPBACK, port))
+    except OSError as error:
+        raise HerdbookError(f"{_LOOPBACK}:{port}: {error.strerror}; choose another port (make serve PORT=4201)") from error
+    base = f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+    environment = {
+        **os.environ, **settings(root), "PREFECT_SERVER_UI_ENABLED": str(ui).lower(), "PREFECT_UI_API_URL": f"{base}/api",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": base, "PREFECT__SERVER_FINAL": "1",
+        **({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"}),
+    }  # fmt: skip
+    environment.pop("PREFECT_API_URL", None)
+    log = home / "server.log"
+    with listener, log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.api", str(listener.fileno())], pass_fds=[listener.fileno()], stdin=subprocess.PIPE,
+            stdout=output, stderr=output, start_new_session=True, env=environment, cwd=root,
+        )  # fmt: skip
+    os.environ["PREFECT_API_URL"] = f"{base}/api"
+    try:
+        _wait_until_healthy(f"{base}/api", process, log)
+        yield f"{base}/api"
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        _stop(process)
+
+
+@contextmanager
+def announced(root: Path, url: str) -> Iterator[None]:
+    """Let runs in this checkout find the API at `url`."""
+    write_json(root / _SERVING, {"url": url})
+    try:
+        yield
+    finally:
+        (root / _SERVING).unlink(missing_ok=True)
+
+
+def settled(url: str, state: "State") -> None:
+    """Wait until a server knows all of a flow run that has ended: it writes task runs and logs in batches, later.
+
+    Stopped before, it would lose them."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()
+    run = state.state_details.flow_run_id
+    if run is None:
+        return
+    with get_client(sync_client=True) as client:
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
+            if all(task.state and task.state.is_final() for task in runs) and client.read_flow_run(run).state is not None:
+                return
+            time.sleep(0.2)
+
+
+def _served(root: Path) -> str | None:
+    try:
+        url = str(json.loads((root / _SERVING).read_text(encoding="utf-8"))["url"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return url if url.startswith(f"http://{_LOOPBACK}:") and _is_healthy(url) else None
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise HerdbookError(f"{url}: Prefect's server did not start within {_START_SECONDS} s; see {log}")
+        time.sleep(0.1)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin
+    process.stdin.close()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

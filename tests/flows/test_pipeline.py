@@ -1,0 +1,191 @@
+"""A walk over DVC's pipeline leaves what `dvc repro` leaves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.command import guarded
+from flows.pipeline import Pipeline, opened
+from flows.reproduce import RAN, RESTORED, UNCHANGED, reproduce
+from flows.walk import Outcome, walk
+from herdbook.errors import HerdbookError
+from tests.flows import synthetic
+from tests.flows.synthetic import dvc, trick
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", synthetic.environment()["PATH"])
+    root = synthetic.build(tmp_path / "project")
+    monkeypatch.chdir(root)
+    return root
+
+
+def go(root: Path, jobs: int = 2) -> Outcome[str]:
+    """Walk the pipeline at `root`."""
+    with opened(root) as pipeline, guarded() as commands:
+
+        def run(name: str) -> str:
+            return reproduce(pipeline, commands, name, print) if pipeline.is_changed(name) else UNCHANGED
+
+        return walk(pipeline.plan, pipeline.needs, run, jobs)
+
+
+def lock(root: Path) -> bytes:
+    return (root / "dvc.lock").read_bytes()
+
+
+def serial(tmp_path: Path, *steps) -> bytes:
+    """The lock that `dvc repro` leaves in a project of its own, run after each of `steps`."""
+    root = synthetic.build(tmp_path / "serial")
+    for step in steps:
+        step(root)
+        dvc(root, "repro", "-q")
+    return lock(root)
+
+
+def test_a_walk_leaves_the_lock_of_a_serial_repro_and_nothing_to_do(project, tmp_path):
+    outcome = go(project)
+    assert set(outcome.done.values()) == {RAN, UNCHANGED}
+    assert lock(project) == serial(tmp_path, lambda root: None)
+    assert "up to date" in dvc(project, "status")
+    assert "Running stage" not in dvc(project, "repro")
+    assert set(go(project).done.values()) == {UNCHANGED}
+
+
+def test_one_more_generation_and_a_change_leave_the_lock_of_the_same_steps_in_series(project, tmp_path):
+    def grow(root: Path) -> None:
+        synthetic.write_params(root, 2, 2, 3)
+
+    def edit(root: Path) -> None:
+        (root / "step.py").write_text(synthetic.STEP + "# edited\n")
+
+    go(project)
+    for step in (grow, edit):
+        step(project)
+        go(project)
+    assert lock(project) == serial(tmp_path, lambda root: None, grow, edit)
+
+
+def test_results_come_back_from_the_run_cache(project):
+    go(project)
+    before = lock(project)
+    for path in ("dvc.lock", "runs/human", "runs/r0/s0/g1.model"):
+        (project / path).unlink()
+    outcome = go(project)
+    assert outcome.done["train@r0-s0-g0"] == RESTORED
+    assert RAN not in {how for name, how in outcome.done.items() if name != "compare"}
+    assert lock(project) == before
+
+
+def test_a_failed_stage_stops_its_descendants_and_the_next_run_ends_with_the_lock_of_an_unbroken_one(project, tmp_path):
+    trick(project, "g1.model", "if 'r0/s0' in str(out): raise SystemExit('no luck')")
+    outcome = go(project)
+    assert list(outcome.failed) == ["train@r0-s0-g0"]
+    assert str(outcome.failed["train@r0-s0-g0"]) == "train@r0-s0-g0: no luck"
+    assert set(outcome.skipped) == {"sample@r0-s0-g0", "train@r0-s0-g1", "sample@r0-s0-g1", "compare"}
+    assert "sample@r1-s1-g1" in outcome.done
+    assert b"sample@r1-s1-g1" in lock(project)
+    trick(project, "g1.model", "")
+    go(project)
+    assert lock(project) == serial(tmp_path, lambda root: None)
+
+
+def test_a_data_source_with_other_bytes_is_told_and_not_recorded(project):
+    go(project)
+    before = lock(project), (project / "source.dvc").read_bytes()
+    (project / "source/text").unlink()
+    (project / "source/text").write_text("written by somebody else")
+    outcome = go(project)
+    assert "source.dvc records" in str(outcome.failed["source.dvc"])
+    assert "dvc add source" in str(outcome.failed["source.dvc"])
+    assert (lock(project), (project / "source.dvc").read_bytes()) == before
+
+
+def test_an_output_that_a_stage_did_not_write_is_an_error_of_that_stage(project):
+    trick(project, "g1.model", "raise SystemExit(0)")
+    outcome = go(project)
+    assert "train@r0-s0-g0: output 'runs/r0/s0/g1.model' does not exist" in str(outcome.failed["train@r0-s0-g0"])
+
+
+def test_a_full_disk_while_recording_names_the_stage(project, monkeypatch):
+    def full(self, name):
+        raise OSError(28, "No space left on device", "/somewhere")
+
+    monkeypatch.setattr(Pipeline, "record", full)
+    error = str(go(project).failed["prepare"])
+    assert error.startswith("prepare: /somewhere: No space left on device; make room")
+    assert "\n" not in error
+
+
+def test_other_runs_of_dvc_are_refused_while_a_walk_holds_the_pipeline(project):
+    with opened(project):
+        said = dvc(project, "repro", status=255)
+    assert f"PID {os.getpid()}" in said
+    dvc(project, "repro", "-q")
+
+
+def test_a_pipeline_that_cannot_be_read_is_one_line(project):
+    (project / "dvc.yaml").write_text("stages: [")
+    with pytest.raises(HerdbookError, match=r"DVC: .*dvc\.yaml") as caught, opened(project):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_a_frozen_stage_is_refused(project):
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("  compare:\n", "  compare:\n    frozen: true\n"))
+    with pytest.raises(HerdbookError, match="compare: frozen"), opened(project):
+        pass
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.flows.test_pipeline import go
+go(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("stage", ["g0.set", "g1.model", "g2.set"])
+def test_a_run_killed_at_any_time_goes_on_loses_nothing_and_leaves_no_process(project, tmp_path, stage):
+    """One stage kills the runner, and would itself go on for a minute."""
+    kill = "Path('pids').open('a').write(f'{os.getpid()}\\n'); os.kill(int(os.environ['RUNNER']), 9); time.sleep(60)"
+    trick(project, stage, f"if 'r1/s1' in str(out): {kill}")
+    code = "import os\nos.environ['RUNNER'] = str(os.getpid())\n" + KILLED
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code, str(project)], env=environment, capture_output=True, check=False, timeout=120)
+    assert done.returncode == -9
+    (pid,) = map(int, (project / "pids").read_text().split())
+    synthetic.wait_for(lambda: not synthetic.is_alive(pid))
+    (project / "tricks" / stage).unlink()
+    outcome = go(project)
+    assert not outcome.failed
+    assert RESTORED in outcome.done.values()
+    assert lock(project) == serial(tmp_path, lambda root: None)
+    assert "up to date" in dvc(project, "status")
+
+
+def test_the_parts_of_dvc_that_the_walk_calls_are_where_they_were():
+    """A release of DVC that moves one of them fails here, by name, before anything else does."""
+    import inspect
+
+    from dvc.output import Output
+    from dvc.repo import Repo
+    from dvc.repo.reproduce import plan_repro
+    from dvc.stage import Stage
+    from dvc.stage.cache import StageCache
+
+    for owner, names in {
+        Stage: ("changed_stage", "save", "save_deps", "save_outs", "is_import", "is_callback", "addressing", "relpath"),
+        Output: ("status", "remove", "unprotect", "commit", "use_cache", "is_metric"),
+        StageCache: ("restore", "save"),
+        Repo: ("lock", "index", "stage_cache", "scm_context", "tmp_dir"),
+    }.items():
+        for name in names:
+            assert hasattr(owner, name) or name in inspect.getsource(owner), f"dvc: {owner.__name__}.{name} is gone"
+    assert list(inspect.signature(plan_repro).parameters)[:2] == ["graph", "stages"]
+    assert "_wait_for_lock" in inspect.signature(Repo.__init__).parameters
