@@ -1,26 +1,35 @@
-# Every target installs what it needs into .venv; run and repro make the human corpus too.
+# Every target installs what it needs into .venv; run, repro and serve make the human corpus too.
 BIN := .venv/bin
+PORT := 4200
 .DEFAULT_GOAL := run
 
-.PHONY: run repro test check clean
+.PHONY: run repro serve test check bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -d .venv || python3 -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-run: .venv/installed  ## the whole pipeline, with progress, a closing table and a report
+data/manifest.json: | .venv/installed
+	$(BIN)/herdbook corpus
+
+run: .venv/installed  ## the whole pipeline, stages side by side, with progress, a closing table and a report
 	$(BIN)/herdbook run
 
-repro: .venv/installed  ## plain dvc repro
-	test -e data/manifest.json || $(BIN)/herdbook corpus
+repro: .venv/installed data/manifest.json  ## plain dvc repro: the same, one stage after another
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+serve: .venv/installed data/manifest.json  ## Prefect's UI and the schedules of prefect.yaml, on this machine alone
+	$(BIN)/python -m flows.schedule --port $(PORT)
 
 test: .venv/installed  ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/installed  ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/installed  ## measurements that documents cite; an hour and a half on two cores
+	$(BIN)/python -m bench
 
 clean:  ## remove what the pipeline wrote; DVC's cache keeps it
 	rm -rf runs records reports/index.html

@@ -51,13 +51,19 @@ def run_name() -> str:
 def breed(jobs: int | None = None, when_busy: WhenBusy = "wait") -> State:
     """Breed what `params.yaml` asks for and has not been bred. When a run is under way here: wait, skip or refuse."""
     try:
-        params = demand_ready()
-        with turn(Path.cwd(), when_busy), opened(Path.cwd()) as pipeline:
-            return breed_over(pipeline, params, jobs or num_cores())
+        with turn(Path.cwd(), when_busy):
+            return breed_here(jobs)
     except BusyError as error:
         return Cancelled(message=str(error)) if when_busy == "skip" else Failed(message=str(error))
     except HerdbookError as error:
         return Failed(message=str(error))
+
+
+def breed_here(jobs: int | None) -> State:
+    """Walk the pipeline in the working directory, whose turn the caller holds, inside a flow run; its final state."""
+    params = demand_ready()
+    with opened(Path.cwd()) as pipeline:
+        return breed_over(pipeline, params, jobs or num_cores())
 
 
 def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lambda outcome: None) -> State:

@@ -5,7 +5,8 @@ in its place, the file is replaced in one step, and what did not change keeps it
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from herdbook.errors import FileError
 from herdbook.files import write_text
 
 _HEADER = "schema: '2.0'\nstages:\n"
+# A value that stands twice in a stage (as an alias in params.yaml does) is written once, with a number over the whole file.
+_ANCHOR = re.compile(r"^(?P<before>\s*(?:- )*(?:\S+: )?)(?P<mark>[&*])(?P<id>id\d{3,})$", re.MULTILINE)
 _STAGE = re.compile(r"^  (?P<name>[^\s#].*):\n", re.MULTILINE)
 
 
@@ -49,4 +52,17 @@ def in_order(names: Iterable[str], before: Iterable[str], plan: Iterable[str]) -
 
 def write_lock(path: Path, pieces: Mapping[str, str], order: Iterable[str]) -> None:
     """Replace the lock in one step: a crash leaves the old one or the new one."""
-    write_text(path, _HEADER + "".join(pieces[name] for name in order))
+    numbers = count(1)
+    write_text(path, _HEADER + "".join(_renumbered(pieces[name], numbers) for name in order))
+
+
+def _renumbered(piece: str, numbers: Iterator[int]) -> str:
+    """A piece with its anchors numbered on from those of the pieces before it, as one dump of the whole file would."""
+    names: dict[str, str] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        if match["id"] not in names:
+            names[match["id"]] = f"id{next(numbers):03d}"
+        return f"{match['before']}{match['mark']}{names[match['id']]}"
+
+    return _ANCHOR.sub(renamed, piece)

@@ -19,6 +19,10 @@ SIZES = {
     "sample": {"prompt_tokens": 2, "num_examples": 2},
     "profile": {"num_rows": 150},
 }
+PARTS = (
+    "flows", "herdbook", "stages", "expectations", "pretrained", ".dvc",
+    "dvc.yaml", "prefect.yaml", "constraints.txt", ".dvcignore", ".gitignore",
+)  # fmt: skip
 MODEL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1}
 
 
@@ -41,7 +45,7 @@ def parameters(generations: int = 2) -> dict:
 
 def build(root: Path) -> None:
     """Lay out the project at `root`, its corpus included, as a git repository."""
-    for name in ("herdbook", "stages", "expectations", "pretrained", ".dvc", "dvc.yaml", "constraints.txt", ".dvcignore", ".gitignore"):
+    for name in PARTS:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         options = {"ignore": shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")} if copy is shutil.copytree else {}
         copy(ROOT / name, root / name, **options)
@@ -55,7 +59,11 @@ def build(root: Path) -> None:
 
 
 def write_params(root: Path, params: dict) -> None:
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    """Write params.yaml, its lists of generations as the default file has them."""
+    others = {name: value for name, value in params.items() if name not in ("generations", "bred", "births")}
+    lists = "".join(f"{name}: [{', '.join(params[name])}]\n" for name in ("generations", "bred"))
+    births = "".join(f"- {{parent: {birth['parent']}, child: {birth['child']}}}\n" for birth in params["births"])
+    (root / "params.yaml").write_text(f"{yaml.safe_dump(others, sort_keys=False)}{lists}births:\n{births}")
 
 
 def run(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:

@@ -13,7 +13,7 @@ BEGIN, END = "<!-- metrics: from reports/metrics.json, held to it by tests/test_
 def rendered() -> str:
     """The table as Markdown."""
     rows = [HEADER, *table(json.loads((ROOT / "reports/metrics.json").read_text()))]
-    lines = ["| " + " | ".join(astuple(row)) + " |" for row in rows]
+    lines = ["| " + " | ".join(astuple(row)).replace("\n", " ") + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(astuple(HEADER)), *lines[1:]]) + "\n"
 
 

@@ -1,0 +1,79 @@
+"""What the flow itself costs on graphs of trivial stages, and whether it leaves the lock of a serial `dvc repro`.
+
+`python -m bench.walk` writes bench/walk.json: own CPU seconds (Prefect's client, DVC and the walk; neither the
+stages nor Prefect's server) of a full run and of one in which nothing has changed, at about 50, 400 and 1,500
+stages, with the exponents of growth; and at 400 the comparison with a serial run (about ten minutes)."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.machine import machine
+from herdbook.files import write_json
+from tests.flows import synthetic
+
+SHAPES = {50: (2, 3, 4), 400: (6, 6, 5), 1500: (10, 10, 7)}  # about so many stages: regimes, seeds, births
+SERIAL = 400
+RUN = """
+import json, resource, sys, time
+from pathlib import Path
+from flows import __main__ as program
+from flows.pipeline import opened
+from flows.turn import turn
+from herdbook.params import read_params
+begun = time.monotonic()
+with turn(Path.cwd()), opened(Path.cwd()) as pipeline:
+    is_stale = any(map(pipeline.is_changed, pipeline.plan))
+    status = program._flow(pipeline, read_params(Path(sys.argv[1])), 2) if is_stale else 0
+cost = {"cpu_seconds": round(time.process_time(), 1), "wall_seconds": round(time.monotonic() - begun, 1)}
+print(json.dumps({"status": status, "stages": len(pipeline.plan), **cost}))
+"""
+
+
+def run(root: Path) -> dict:
+    """Walk the project at `root` as a flow, in a process of its own; what it cost."""
+    here = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(here / "params.yaml")], cwd=root, env={**os.environ, "PYTHONPATH": str(here)},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    cost = json.loads(done.stdout.splitlines()[-1])
+    assert cost.pop("status") == 0, done.stdout
+    return cost
+
+
+def exponent(costs: list[dict], what: str) -> float:
+    """The slope of log cost over log stages between the smallest and the largest graph."""
+    first, last = costs[0], costs[-1]
+    return round(math.log(last[what]["cpu_seconds"] / first[what]["cpu_seconds"]) / math.log(last["stages"] / first["stages"]), 2)
+
+
+def main() -> None:
+    """Measure and write bench/walk.json."""
+    costs, serial = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size, shape in SHAPES.items():
+            root = synthetic.build(Path(folder, str(size)), *shape)
+            (root / "reports").mkdir()
+            (root / "reports/metrics.json").write_text("{}")
+            full = run(root)
+            nothing = run(root)
+            costs.append(
+                {"stages": full.pop("stages"), "full": full, "nothing_changed": {k: v for k, v in nothing.items() if k != "stages"}}
+            )
+            print(costs[-1], flush=True)
+            if size == SERIAL and "--no-serial" not in sys.argv:
+                other = synthetic.build(Path(folder, "serial"), *shape)
+                synthetic.dvc(other, "repro", "-q")
+                serial = {"stages": costs[-1]["stages"], "is_lock_identical": synthetic.lock_digest(root) == synthetic.lock_digest(other)}
+                print(serial, flush=True)
+    exponents = {what: exponent(costs, what) for what in ("full", "nothing_changed")}
+    write_json(Path("bench/walk.json"), {"machine": machine(), "graphs": costs, "growth_exponents": exponents, "serial_repro": serial})
+
+
+if __name__ == "__main__":
+    main()

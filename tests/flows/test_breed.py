@@ -1,0 +1,268 @@
+"""The pipeline in miniature as a Prefect flow, under a real server, seen by the API and in a browser. Tests build on each other."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests import miniature
+from tests.flows.browser import browser, needs_browser, requested
+from tests.flows.synthetic import wait_for
+from tests.miniature import parameters, repro, write_params
+
+GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
+    identity = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**kept, **identity, **changes}
+
+
+def start(root: Path, *words: str, **changes: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", *words], cwd=root, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def breed(root: Path, *words: str, status: int = 0) -> str:
+    process = start(root, "flows", *words)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == status, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The miniature, committed, nothing run."""
+    root = tmp_path_factory.mktemp("flow")
+    miniature.build(root)
+    subprocess.run([*GIT, "add", "-A"], cwd=root, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "begin"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def served(project):
+    """`make serve` on a free port, with `breed` scheduled each minute."""
+    text = (project / "prefect.yaml").read_text()
+    (project / "prefect.yaml").write_text(text.replace('"0 2 * * *"', '"* * * * *"').replace("when_busy: wait}", "when_busy: skip}", 1))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = start(project, "flows.schedule", "--port", str(port))
+    wait_for((project / ".prefect/serving.json").exists, 300)
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+
+
+def ask(url: str, path: str, **body) -> list[dict]:
+    request = urllib.request.Request(f"{url}/api{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def off_machine(process: subprocess.Popen) -> set[str]:
+    """The remote addresses, other than this machine's, that a process and its descendants are connected to."""
+    found = set()
+    try:
+        me = psutil.Process(process.pid)
+        for each in (me, *me.children(recursive=True)):
+            found |= {c.raddr.ip for c in each.net_connections("inet") if c.raddr}
+    except psutil.Error:
+        pass  # it has ended
+    return {address for address in found if not address.startswith("127.") and address != "::1"}
+
+
+def test_a_first_run_needs_no_server_says_little_and_connects_to_nothing_else(project):
+    process = start(project, "flows", "--jobs", "2")
+    seen: set[str] = set()
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout))
+    reader.start()
+    while process.poll() is None:
+        seen |= off_machine(process)
+        time.sleep(0.05)
+    reader.join()
+    process.stdout.close()
+    said = "".join(lines)
+    assert process.returncode in (0, 3), said
+    assert seen == set()
+    assert "Traceback" not in said
+    assert "train@replace-s0-g1 ran" in said
+    assert "report: " in said.replace("\n", "")
+    assert [line for line in lines if "prefect" in line.lower()] == []
+    assert not [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(project) and p.pid != os.getpid()]
+
+
+def test_it_leaves_the_lock_of_a_serial_repro(project, tmp_path):
+    for name in (*miniature.PARTS, "params.yaml", "data", "data.dvc", "articles"):
+        copy = shutil.copytree if (project / name).is_dir() else shutil.copy
+        copy(project / name, tmp_path / name, **({"ignore": shutil.ignore_patterns("tmp", "cache")} if copy is shutil.copytree else {}))
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    repro(tmp_path)
+    assert (project / "dvc.lock").read_bytes() == (tmp_path / "dvc.lock").read_bytes()
+    assert "Running stage" not in repro(project)
+    assert "up to date" in miniature.run(project, "-m", "dvc", "status")
+
+
+def test_a_second_run_starts_nothing(project):
+    said = breed(project)
+    assert "ran" not in said.split("report:")[0]
+    before = (project / ".prefect/server.log").stat().st_mtime
+    breed(project)
+    assert (project / ".prefect/server.log").stat().st_mtime == before
+
+
+def test_a_stage_that_fails_ends_the_run_with_a_table_and_its_own_words(project):
+    params = parameters()
+    params["sample"]["prompt_tokens"] = 200
+    write_params(project, params)
+    said = breed(project, status=1)
+    assert "sample.prompt_tokens is 200" in said
+    assert "descends from sample-founder@s0" in " ".join(said.split())
+    assert "Traceback" not in said
+    write_params(project, parameters())
+    breed(project)
+
+
+def test_an_interrupted_run_ends_within_seconds_and_goes_on_later(project):
+    params = parameters()
+    params["train"]["epochs"] = 2
+    write_params(project, params)
+    process = start(project, "flows", "--jobs", "2")
+    for line in process.stdout:
+        if "train-founder" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert time.monotonic() - begun < 15  # 5 s on a machine of its own (bench/interrupt.py)
+    assert "Traceback" not in said
+    assert "what is finished is recorded" in said
+    assert "train-founder@s0" in (project / "dvc.lock").read_text()
+    write_params(project, parameters())
+    breed(project)
+
+
+def test_the_ui_is_told_names_progress_verdicts_receipts_and_events(project, served):
+    params = parameters()
+    params["profile"]["near_duplicate_jaccard"] = 0.71
+    write_params(project, params)
+    breed(project)
+    write_params(project, parameters())
+    (run, *_) = ask(served, "/flow_runs/filter", sort="START_TIME_DESC", flow_runs={"deployment_id": {"is_null_": True}})
+    assert run["name"] == "breed: 2 regimes x 1 seeds, g0-g1"
+    assert run["state_type"] == "COMPLETED"
+    tasks = {task["name"]: task["state_type"] for task in ask(served, "/task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})}
+    assert tasks["validate-training@replace-s0-g1"] == "COMPLETED"
+    assert "train@replace-s0-g1" not in tasks  # nothing that it needs has changed
+    artifacts = {a["key"]: a for a in ask(served, "/artifacts/filter", flow_runs={"id": {"any_": [run["id"]]}})}
+    assert artifacts["progress"]["data"] == 100.0
+    rows = json.loads(artifacts["generations"]["data"])
+    assert {(row["regime"], row["gen"]) for row in rows} == {(r, g) for r in ("replace", "curated") for g in ("g0", "g1")}
+    receipt = artifacts["receipt-replace-s0-g1-training"]["data"]
+    assert "failed, waived by its regime" in receipt.replace("\\", "")
+    assert "tail_share" in receipt.replace("\\", "")
+    assert "/herdbook/report" in artifacts["report"]["data"]
+    events = ask(served, "/events/filter", filter={"event": {"prefix": ["herdbook."]}})["events"]
+    failed = next(event for event in events if event["event"] == "herdbook.gate.failed")
+    assert failed["resource"]["prefect.resource.id"] == "herdbook.lineage.replace-s0"
+    assert failed["payload"]["is_waived"] is True
+    assert {event["event"] for event in events} >= {"herdbook.gate.failed", "herdbook.generation.bred"}
+
+
+@needs_browser
+def test_a_browser_shows_the_run_its_artifacts_and_logs_and_asks_nobody_else(project, served):
+    (run, *_) = ask(served, "/flow_runs/filter", sort="START_TIME_DESC", flow_runs={"deployment_id": {"is_null_": True}})
+    with browser() as driver:
+
+        def shows(path: str, *texts: str) -> None:
+            driver.get(served + path)
+            wait_for(lambda: all(text in driver.find_element("tag name", "body").text for text in texts), 60)
+
+        shows(f"/v2/runs/flow-run/{run['id']}?tab=TaskRuns", "breed: 2 regimes x 1 seeds, g0-g1", "validate-training@")
+        shows(f"/v2/runs/flow-run/{run['id']}?tab=Artifacts", "receipt-replace-s0-g1-training")
+        shows("/v2/artifacts/key/generations", "curated", "held-out loss")
+        shows("/v2/artifacts/key/receipt-replace-s0-g1-training", "waived by its regime", "tail_share", ">= ")
+        driver.get(f"{served}/herdbook/report")
+        assert "Herdbook" in driver.title
+        assert requested(driver) == {"127.0.0.1"}
+
+
+def test_a_scheduled_run_fires_and_completes(served):
+    def fired() -> list[dict]:
+        runs = ask(served, "/flow_runs/filter", flows={"name": {"any_": ["breed"]}}, flow_runs={"deployment_id": {"is_null_": False}})
+        return [run for run in runs if run["auto_scheduled"] and run["state_type"] == "COMPLETED"]
+
+    wait_for(fired, 240)
+
+
+def trigger(url: str, name: str, **values) -> dict:
+    """Run a deployment now, until it ends."""
+    with urllib.request.urlopen(f"{url}/api/deployments/name/{name}", timeout=30) as answer:
+        deployment = json.load(answer)["id"]
+    run = ask(url, f"/deployments/{deployment}/create_flow_run", state={"type": "SCHEDULED"}, parameters=values)["id"]
+
+    def state() -> dict:
+        with urllib.request.urlopen(f"{url}/api/flow_runs/{run}", timeout=30) as answer:
+            return json.load(answer)
+
+    wait_for(lambda: state()["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 400)
+    return state()
+
+
+def test_the_check_flow_passes_and_names_an_altered_file(project, served):
+    assert trigger(served, "check/nightly", when_busy="wait")["state_type"] == "COMPLETED"
+    path = project / "runs/replace/s0/g1/offspring/rows.parquet"
+    before = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    run = trigger(served, "check/nightly", when_busy="wait")
+    path.write_bytes(before)
+    assert run["state_type"] == "FAILED"
+    assert "runs/replace/s0/g1/offspring: md5 is" in run["state"]["message"]
+
+
+def test_the_next_generation_is_bred_and_proposed_as_a_branch(project, served):
+    run = trigger(served, "next-generation/nightly", jobs=2, when_busy="wait")
+    assert run["state_type"] == "COMPLETED", run["state"]
+    show = subprocess.run(["git", "show", "herdbook/g2:params.yaml"], cwd=project, capture_output=True, text=True, check=True).stdout
+    assert yaml.safe_load(show)["generations"] == ["g0", "g1", "g2"]
+    changed = subprocess.run(["git", "diff", "--name-only", "HEAD", "herdbook/g2"], cwd=project, capture_output=True, text=True, check=True)
+    assert set(changed.stdout.split()) == {"params.yaml", "dvc.lock", "reports/metrics.json", "reports/generations.csv"}
+    assert (project / "records/replace/s0/g2/loss.json").is_file()
+
+
+def test_a_run_that_is_under_way_makes_a_scheduled_one_skip(project, served):
+    code = """if True:
+        import time
+        from pathlib import Path
+        from flows.turn import turn
+        with turn(Path.cwd()):
+            print("held", flush=True)
+            time.sleep(300)"""
+    holder = subprocess.Popen([sys.executable, "-c", code], cwd=project, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    try:
+        run = trigger(served, "breed/nightly", jobs=1, when_busy="skip")
+        assert run["state_type"] == "CANCELLED"
+        assert f"pid {holder.pid}" in run["state"]["message"]
+        assert f"pid {holder.pid}" in breed(project, status=1)
+    finally:
+        holder.kill()
+        holder.communicate()
