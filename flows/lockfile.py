@@ -5,12 +5,14 @@ in its place, the file is replaced in one step, and what did not change keeps it
 
 import io
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from herdbook.errors import FileError
 from herdbook.files import write_text
@@ -35,11 +37,19 @@ def read_lock(path: Path) -> dict[str, str]:
     return {head["name"]: text[head.start() : end] for head, end in zip(heads, ends, strict=True)}
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes ordered mappings, which DVC makes, as mappings."""
+
+
+_Representer.add_representer(OrderedDict, RoundTripRepresenter.represent_dict)
+
+
 def stage_text(name: str, entry: Mapping[str, Any]) -> str:
     """The piece of one stage; `entry` is what DVC locks of it."""
     stream = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
+    yaml.Representer = _Representer
     yaml.dump({"stages": {name: entry}}, stream)
     return stream.getvalue().removeprefix("stages:\n")
 

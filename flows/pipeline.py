@@ -4,6 +4,7 @@
 write the lock. Here the loop is the caller's, so that stages can run side by side; each step is DVC's own,
 under DVC's own lock. tests/flows/test_pipeline.py fails where a release of DVC moves one of them."""
 
+import logging
 import os
 import sys
 import threading
@@ -130,6 +131,7 @@ def opened(root: Path) -> Iterator[Pipeline]:
     """The pipeline at `root`, held for this process alone until the end; what is recorded is in dvc.lock then.
 
     Raises HerdbookError where it cannot be read, or where another run of DVC holds it."""
+    logging.getLogger("dvc").setLevel(logging.WARNING)  # what it restores and skips is told by whoever walks
     with _told(root), Repo(str(root), _wait_for_lock=True) as repo, _held(repo), repo.scm_context(quiet=True):
         pipeline = _loaded(repo)
         journal = Path(repo.tmp_dir, "herdbook-order.json")

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -43,6 +45,15 @@ def test_dvc_writes_the_same_bytes_as_the_pieces(tmp_path):
     assert b"&id002" in (tmp_path / "ours").read_bytes()
     write_lock(tmp_path / "again", read_lock(tmp_path / "theirs"), ["b@x-1", "a"])
     assert (tmp_path / "again").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_the_ordered_mappings_that_dvc_makes_are_mappings():
+    """In a process of its own: DVC teaches the library about them when it first writes anything."""
+    code = (
+        "from collections import OrderedDict; from flows.lockfile import stage_text; print(stage_text('a', OrderedDict(cmd='b')), end='')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "  a:\n    cmd: b\n"
 
 
 def test_no_lock_has_no_pieces(tmp_path):
