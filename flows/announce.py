@@ -4,7 +4,6 @@ import html
 import re
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -114,8 +113,3 @@ def outcome_table(outcome: Outcome[str], plan: list[str]) -> list[dict[str, str]
 def _emit(event: str, place: Place, payload: dict[str, Any]) -> None:
     resource = {"prefect.resource.id": f"herdbook.lineage.{place.regime}-{place.seed}", "prefect.resource.name": str(place)}
     emit_event(event=event, resource=resource, payload={"generation": place.generation, **payload})
-
-
-def report_exists(root: Path) -> bool:
-    """Whether there is something to publish at the end."""
-    return (root / METRICS).is_file()

@@ -28,6 +28,7 @@ from herdbook.run import demand_ready
 from herdbook.summary import num_stopped
 
 RETRIES = 2  # of the machine's faults
+SKIPPED = "Skipped"  # the name of the final state of a run that found another one under way
 STOPPED_BY_GATE = "StoppedByGate"  # the name of the final state of a run that completed without all its lineages
 
 Watch = Callable[[Outcome[str]], object]
@@ -50,11 +51,16 @@ def run_name() -> str:
 @flow(name="breed", flow_run_name=run_name, persist_result=False, retries=0)
 def breed(jobs: int | None = None, when_busy: WhenBusy = "wait") -> State:
     """Breed what `params.yaml` asks for and has not been bred. When a run is under way here: wait, skip or refuse."""
+    return in_turn(when_busy, lambda: breed_here(jobs))
+
+
+def in_turn(when_busy: WhenBusy, work: Callable[[], State]) -> State:
+    """Do `work` when no other run is under way here; what stops it becomes the final state, in one line."""
     try:
         with turn(Path.cwd(), when_busy):
-            return breed_here(jobs)
+            return work()
     except BusyError as error:
-        return Cancelled(message=str(error)) if when_busy == "skip" else Failed(message=str(error))
+        return Completed(message=str(error), name=SKIPPED) if when_busy == "skip" else Failed(message=str(error))
     except HerdbookError as error:
         return Failed(message=str(error))
 

@@ -6,11 +6,11 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
-from flows.turn import BusyError, WhenBusy, turn
+from flows.breed import in_turn
+from flows.turn import WhenBusy
 from herdbook.check import findings
-from herdbook.errors import HerdbookError
 from herdbook.layout import PARAMS
 from herdbook.params import read_params
 
@@ -20,13 +20,11 @@ CHECK_FAILED = "herdbook.check.failed"
 @flow(name="check", persist_result=False)
 def check(when_busy: WhenBusy = "wait") -> State:
     """Fail, with a table and an event, where anything is not what the records say."""
-    try:
-        with turn(Path.cwd(), when_busy):
-            found = findings(Path("dvc.lock"), read_params(PARAMS))
-    except BusyError as error:
-        return Cancelled(message=str(error)) if when_busy == "skip" else Failed(message=str(error))
-    except HerdbookError as error:
-        return Failed(message=str(error))
+    return in_turn(when_busy, _checked)
+
+
+def _checked() -> State:
+    found = findings(Path("dvc.lock"), read_params(PARAMS))
     if not found:
         return Completed(message="every output and every receipt is as recorded")
     create_table_artifact([vars(finding) for finding in found], key="findings", description="what is not as recorded")

@@ -4,12 +4,10 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Failed
 
-from flows.breed import breed_here
+from flows.breed import breed_here, in_turn
 from flows.propose import propose
-from flows.turn import BusyError, WhenBusy, turn
-from herdbook.errors import HerdbookError
+from flows.turn import WhenBusy
 from herdbook.files import write_text
 from herdbook.grow import with_one_more_generation
 from herdbook.layout import GENERATIONS, METRICS, PARAMS
@@ -20,13 +18,7 @@ def next_generation(jobs: int | None = None, when_busy: WhenBusy = "wait") -> St
     """Breed the generation after the last; the branch `herdbook/gN` holds the parameters, the lock and the metrics.
 
     When the run fails, params.yaml is as it was, and what is finished is kept for the next try."""
-    try:
-        with turn(Path.cwd(), when_busy):
-            return _grow(jobs)
-    except BusyError as error:
-        return Cancelled(message=str(error)) if when_busy == "skip" else Failed(message=str(error))
-    except HerdbookError as error:
-        return Failed(message=str(error))
+    return in_turn(when_busy, lambda: _grow(jobs))
 
 
 def _grow(jobs: int | None) -> State:

@@ -2,12 +2,14 @@
 
 import ast
 import hashlib
+import shutil
 import subprocess
 
 import pytest
 import yaml
 
 from herdbook.code import closure, fingerprint
+from herdbook.corpus import dvc_digest
 from herdbook.files import canonical_json
 from herdbook.layout import CODE, PARAMS
 from herdbook.params import read_params
@@ -78,6 +80,16 @@ def test_the_lock_is_of_the_committed_code_and_policies(stage):
             else:
                 continue
             assert hashlib.md5(recorded).hexdigest() == dep["md5"], f"{name} ran with another {dep['path']}; run dvc repro"
+
+
+def test_the_fingerprints_of_the_lock_were_made_from_the_committed_files(tmp_path):
+    for dep in LOCK["code"]["deps"]:
+        if (ROOT / dep["path"]).is_dir():
+            shutil.copytree(ROOT / dep["path"], tmp_path / dep["path"], ignore=shutil.ignore_patterns("__pycache__"))
+            found = dvc_digest(tmp_path / dep["path"])
+        else:
+            found = hashlib.md5((ROOT / dep["path"]).read_bytes()).hexdigest()
+        assert found == dep["md5"], f"{dep['path']} is another; run dvc repro"
 
 
 def test_the_lock_is_of_the_committed_parameters():

@@ -1,25 +1,18 @@
-import io
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from rich.console import Console
+import yaml
 
 from herdbook import run
+from herdbook.corpus import write_corpus
+from herdbook.errors import HerdbookError
 from herdbook.params import read_params
+from herdbook.schema import CORPUS
 
 ROOT = Path(__file__).parents[2]
 PARAMS = read_params(ROOT / "params.yaml")
-DVC_SAYS = """'data.dvc' didn't change, skipping
-Stage 'prepare' didn't change, skipping
-Running stage 'train-founder@s0':
-> python -m stages train founder s0 g0
-train: params.yaml: the loss is nan at step 3 of 9; lower train.learning_rate
-ERROR: failed to reproduce 'train-founder@s0'
-"""
-
-
-def quiet() -> Console:
-    return Console(file=io.StringIO(), width=200)
 
 
 def test_what_no_parameter_names_is_stale(tmp_path, monkeypatch):
@@ -45,25 +38,36 @@ def test_nothing_is_stale_before_the_first_run(tmp_path, monkeypatch):
     assert run.stale(PARAMS) == []
 
 
-def test_what_the_last_stage_said_is_kept_for_the_error():
-    said = run._show(quiet(), DVC_SAYS.splitlines(keepends=True), total=3)
-    assert said[1].startswith("train: params.yaml: the loss is nan")
-    assert said[-1].startswith("ERROR: failed to reproduce")
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the default parameters and a corpus of one document."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    write_corpus(pa.Table.from_pylist([{field.name: "text" for field in CORPUS}], schema=CORPUS), Path("data"))
+    return tmp_path
 
 
-def test_a_log_has_a_line_for_each_stage_that_ran_and_none_for_the_others():
-    console = quiet()
-    run._show(console, DVC_SAYS.splitlines(keepends=True), total=3)
-    assert console.file.getvalue() == "[2/3] train-founder@s0\n"
+def test_a_run_can_begin_with_parameters_a_corpus_and_nothing_left_over(project):
+    assert run.demand_ready() == PARAMS
 
 
-def test_the_pipeline_of_this_project_can_be_read():
-    names = run.stage_names(ROOT)
-    assert "train@replace-s0-g2" in names
-    assert "blend@curated-s2-from_g1" in names
+def unknown_step() -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["regimes"]["curated"]["recipe"]["steps"] = [{"name": "magic"}]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
-def test_a_pipeline_that_fails_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "stage_names", lambda root: ["a"])
-    with pytest.raises(run.HerdbookError, match="stopped at the stage above"):
-        run.reproduce(quiet(), tmp_path)  # no pipeline here
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda: Path("params.yaml").unlink(), "params.yaml: cannot be read"),
+        (unknown_step, "regimes.curated.recipe.steps"),
+        (lambda: shutil.rmtree("data"), "make it with herdbook corpus"),
+        (lambda: Path("data.dvc").write_text("outs:\n- {md5: 0, path: data}\n"), "data.dvc records 0"),
+        (lambda: Path("runs/gone").mkdir(parents=True), "runs/gone: of no regime.*herdbook prune"),
+    ],
+)
+def test_what_would_stop_it_hours_later_stops_it_now(project, damage, message):
+    damage()
+    with pytest.raises(HerdbookError, match=message):
+        run.demand_ready()
