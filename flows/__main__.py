@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.pipeline import Pipeline, opened
 from flows.progress import followed
 from flows.server import reporting, settled
 from flows.turn import turn
-from flows.walk import Outcome
+from flows.walk import Outcome, num_cores
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import METRICS, REPORT
@@ -87,7 +88,7 @@ def _what_stands(outcome: Outcome[str], plan: list[str]) -> Table:
     drawn = Table("stage", "state", "why")
     for name in plan:
         if name in outcome.failed:
-            drawn.add_row(name, "failed", str(outcome.failed[name]).replace("[", r"\["))
+            drawn.add_row(name, "failed", escape(str(outcome.failed[name])))
         elif name in outcome.skipped:
             drawn.add_row(name, "skipped", f"descends from {outcome.skipped[name]}")
     return drawn
@@ -96,8 +97,9 @@ def _what_stands(outcome: Outcome[str], plan: list[str]) -> Table:
 def main() -> int:
     """Parse the command line; a user's mistake is one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m flows", description="Bring the pipeline up to date, stages side by side.")
-    cores = len(os.sched_getaffinity(0))
-    parser.add_argument("--jobs", type=int, default=cores, help="stages at a time, one thread each (default: the cores of this machine)")
+    parser.add_argument(
+        "--jobs", type=int, default=num_cores(), help="stages at a time, one thread each (default: the cores of this machine)"
+    )
     jobs = parser.parse_args().jobs
     if jobs < 1:
         parser.error(f"--jobs is {jobs}, must be at least 1")

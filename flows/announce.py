@@ -16,7 +16,7 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from flows.api import REPORT_PATH
+from flows.server import REPORT_PATH
 from flows.walk import Outcome
 from herdbook.layout import METRICS, Place
 from herdbook.lineage import NOT_BRED

@@ -16,9 +16,9 @@ from typing import Any
 import uvicorn
 from prefect.server.api.server import create_app
 
+from flows.server import REPORT_PATH
 from herdbook.layout import REPORT
 
-REPORT_PATH = "/herdbook/report"  # where the UI finds the report of the checkout that it was started in
 _SHUTDOWN_SECONDS = 5
 _POLICY = "; ".join([  # pages may load nothing from elsewhere
     "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:", "style-src 'self' 'unsafe-inline'",

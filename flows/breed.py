@@ -1,6 +1,5 @@
 """The flow `breed`: bring the whole pipeline up to date, stages side by side, seen in Prefect."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
@@ -19,7 +18,7 @@ from flows.command import Commands, MachineError, StageError, guarded
 from flows.pipeline import Pipeline, opened
 from flows.reproduce import UNCHANGED, reproduce
 from flows.turn import BusyError, WhenBusy, turn
-from flows.walk import Outcome, walk
+from flows.walk import Outcome, num_cores, walk
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import METRICS, PARAMS
@@ -32,11 +31,6 @@ SKIPPED = "Skipped"  # the name of the final state of a run that found another o
 STOPPED_BY_GATE = "StoppedByGate"  # the name of the final state of a run that completed without all its lineages
 
 Watch = Callable[[Outcome[str]], object]
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def run_name() -> str:
@@ -125,7 +119,9 @@ def _stage_task(pipeline: Pipeline, commands: Commands, announcer: Announcer) ->
         try:
             how = reproduce(pipeline, commands, name, lambda line: logger.info("%s", line))
             announcer.stage_ended(name)
-        except StageError as error:
+        except MachineError:
+            raise  # so that it is tried again
+        except HerdbookError as error:
             return Failed(message=str(error))
         return Completed(message=how)
 

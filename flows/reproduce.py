@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from dvc.exceptions import DvcException
 
-from flows.command import Commands, StageError
+from flows.command import Commands, MachineError, StageError
 from flows.pipeline import Pipeline
+from herdbook.errors import HerdbookError
 
 UNCHANGED, RESTORED, RAN = "unchanged", "restored", "ran"
 
@@ -20,6 +21,10 @@ def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[
         if command:
             commands.run(name, command, log)
         pipeline.record(name)
+    except (StageError, MachineError):
+        raise
+    except HerdbookError as error:
+        raise StageError(f"{name}: {error}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise StageError(

@@ -21,6 +21,7 @@ from herdbook.files import write_json
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
+REPORT_PATH = "/herdbook/report"  # where the UI finds the report of the checkout that it was started in
 HOME = Path(".prefect")  # of a checkout: Prefect's database, settings and logs
 _SERVING = HOME / "serving.json"  # where `make serve` listens
 _START_SECONDS = 300  # on a loaded machine the first start, which makes the database, takes a minute
@@ -70,7 +71,7 @@ def started(root: Path, ui: bool, port: int = 0) -> Iterator[str]:
     try:
         listener = socket.create_server((_LOOPBACK, port))
     except OSError as error:
-        raise HerdbookError(f"{_LOOPBACK}:{port}: {error.strerror}; choose another port (make serve PORT=4201)") from error
+        raise HerdbookError(f"{_LOOPBACK}:{port}: {os.strerror(error.errno or 0)}; choose another port (make serve PORT=4201)") from error
     base = f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
     environment = {
         **os.environ, **settings(root), "PREFECT_SERVER_UI_ENABLED": str(ui).lower(), "PREFECT_UI_API_URL": f"{base}/api",

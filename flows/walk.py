@@ -1,5 +1,6 @@
 """Walk a graph of stages: ready ones only, the longest chain first, so many at a time."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ class Outcome(Generic[T]):
     done: dict[str, T] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)  # stage -> the failed stage that it descends from
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def chain_lengths(plan: Sequence[str], needs: Mapping[str, frozenset[str]]) -> dict[str, int]:

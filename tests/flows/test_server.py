@@ -1,0 +1,83 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows import server
+from herdbook.errors import HerdbookError
+from tests.flows.synthetic import is_alive, wait_for
+from tests.pipeline import ROOT
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from flows.server import started
+with started(Path(sys.argv[1]), ui=False) as url:
+    Path(sys.argv[1], "url").write_text(url)
+    time.sleep(300)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_api(monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+def test_a_server_answers_on_loopback_alone_and_ends_with_its_killed_owner(tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        wait_for(lambda: (tmp_path / "url").exists() and (tmp_path / "url").read_text(), 300)
+        url = (tmp_path / "url").read_text()
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
+            assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        (child,) = [p for p in psutil.Process(owner.pid).children() if "flows.api" in p.cmdline()]
+        assert {c.laddr.ip for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+        assert (tmp_path / ".prefect").stat().st_mode & 0o777 == 0o700
+    finally:
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    wait_for(lambda: not is_alive(child.pid))
+
+
+def test_a_port_that_is_taken_is_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(HerdbookError, match=rf"127\.0\.0\.1:{port}: Address already in use; choose another port"),
+            server.started(tmp_path, True, port),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": "http://elsewhere.example/api"}', '{"url": "http://127.0.0.1:9/api"}'])
+def test_a_note_of_a_server_that_is_gone_or_elsewhere_is_not_believed(tmp_path, text):
+    (tmp_path / ".prefect").mkdir()
+    (tmp_path / ".prefect/serving.json").write_text(text)
+    assert server._served(tmp_path) is None
+
+
+def test_a_server_is_announced_only_while_it_serves(tmp_path):
+    with server.announced(tmp_path, "http://127.0.0.1:1/api"):
+        assert json.loads((tmp_path / ".prefect/serving.json").read_text())["url"] == "http://127.0.0.1:1/api"
+    assert not (tmp_path / ".prefect/serving.json").exists()
+
+
+def test_an_api_that_the_user_names_is_used_with_the_user_s_own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("PREFECT_HOME", "theirs")
+    for name in set(server.settings(tmp_path)) - {"PREFECT_HOME"}:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is put back
+    with server.reporting(tmp_path) as url:
+        assert url == "http://127.0.0.1:1/api"
+        assert os.environ["PREFECT_HOME"] == "theirs"
+        assert os.environ["DO_NOT_TRACK"] == "1"
+    assert not Path(tmp_path, ".prefect").exists()
