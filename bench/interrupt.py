@@ -1,4 +1,4 @@
-"""How long Ctrl-C takes to end a run while two stages train, with what is finished recorded.
+"""How long Ctrl-C takes to end a run in which stages run, with what is finished recorded.
 
 `python -m bench.interrupt` writes bench/interrupt.json: wall seconds from the signal to the end of the process, over
 five runs of the miniature of the tests."""

@@ -5,6 +5,7 @@ machine: the one of `make serve`, or one that lives as long as the run."""
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import METRICS, REPORT
 from herdbook.params import Params
-from herdbook.run import demand_ready
+from herdbook.run import demand_ready, sweep
 from herdbook.summary import closing_table, num_stopped
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ messages = Console(stderr=True, highlight=False)
 
 def run(jobs: int) -> int:
     """Bring the pipeline in the working directory up to date and tell what came out; the exit status."""
-    params = demand_ready()
-    with turn(Path.cwd()), opened(Path.cwd()) as pipeline:
+    with turn(Path.cwd()):
+        sweep()
+        return _run(demand_ready(), jobs)
+
+
+def _run(params: Params, jobs: int) -> int:
+    with opened(Path.cwd()) as pipeline:
         with messages.status("comparing files with dvc.lock"):
             is_stale = any(map(pipeline.is_changed, pipeline.plan))
         status = _flow(pipeline, params, jobs) if is_stale else 0
@@ -55,7 +61,7 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int) -> int:
     """Breed as a flow run; the exit status."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # people get the bar, Prefect gets the logs
     outcome: Outcome[str] = Outcome()
-    with messages.status("starting Prefect") as status, reporting(Path.cwd()) as url:
+    with messages.status("starting Prefect") as status, reporting(Path.cwd()):
         from prefect import flow
 
         from flows.breed import breed_over, run_name
@@ -73,12 +79,13 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int) -> int:
                 return breed_over(pipeline, params, jobs, watch)
 
             state = breed(return_state=True)
-        settled(url, state)
+        settled(state)
     if state.is_cancelled():
         messages.print(state.message, markup=False)
         return INTERRUPTED
     if not state.is_completed():
-        messages.print(_what_stands(outcome, pipeline.plan))
+        if outcome.failed:
+            messages.print(_what_stands(outcome, pipeline.plan))
         messages.print(f"breed: {state.message}; mend it and run again, what is finished is kept", markup=False, soft_wrap=True)
         return 1
     return 0
@@ -103,6 +110,7 @@ def main() -> int:
     jobs = parser.parse_args().jobs
     if jobs < 1:
         parser.error(f"--jobs is {jobs}, must be at least 1")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C; within the flow Prefect sees to it
     try:
         return run(jobs)
     except HerdbookError as error:

@@ -3,10 +3,13 @@
 import html
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
 from uuid import UUID
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -15,6 +18,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.events import emit_event
+from prefect.exceptions import PrefectException
 
 from flows.server import REPORT_PATH
 from flows.walk import Outcome
@@ -27,6 +31,7 @@ from herdbook.summary import HEADER, table
 
 GATE_FAILED, BRED = "herdbook.gate.failed", "herdbook.generation.bred"
 _UPDATE_SECONDS = 1.0
+P = ParamSpec("P")
 _VALIDATED = re.compile(r"validate-(?P<kind>training|offspring)@(?P<regime>\w+)-(?P<seed>s\d+)-(?P<generation>g\d+)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 
@@ -55,14 +60,28 @@ def receipt_page(place: Place, receipt: Mapping[str, Any], verdict: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _best_effort(tell: Callable[P, None]) -> Callable[P, None]:
+    """What cannot be shown is logged: Prefect records, and must not decide what becomes of a stage."""
+
+    @wraps(tell)
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            tell(*args, **kwargs)
+        except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+            get_run_logger().warning("not shown in Prefect: %s", error)
+
+    return attempt
+
+
 class Announcer:
-    """Tells Prefect how far a run is, and what its gates said."""
+    """Tells Prefect how far a run is, and what its gates said; a server that does not answer stops nothing."""
 
     def __init__(self, params: Params, num_stages: int) -> None:
         self._params, self._num_stages = params, num_stages
         self._told = 0.0
         self._progress: UUID = create_progress_artifact(progress=0.0, key="progress", description=f"of {num_stages} stages")  # type: ignore[assignment]
 
+    @_best_effort
     def stage_ended(self, name: str) -> None:
         """Report what an inspection that ran just now found."""
         if not (found := _VALIDATED.fullmatch(name)):
@@ -83,12 +102,19 @@ class Announcer:
         if kind == "offspring":
             _emit(BRED, place, {"offspring": receipt["status"]})
 
+    @_best_effort
     def progressed(self, outcome: Outcome[str], is_last: bool = False) -> None:
         """Move the bar; at most once a second, for each move is a call to the server."""
         if is_last or time.monotonic() - self._told > _UPDATE_SECONDS:
             update_progress_artifact(self._progress, progress=round(100 * len(outcome.done) / self._num_stages, 1))
             self._told = time.monotonic()
 
+    @_best_effort
+    def failed(self, outcome: Outcome[str], plan: list[str]) -> None:
+        """Publish a line for each stage that did not end well."""
+        create_table_artifact(outcome_table(outcome, plan), key="failed", description="what failed, and what descends from it")
+
+    @_best_effort
     def finished(self) -> None:
         """Publish the table of generations, and where the report is."""
         header = [name.replace("\n", " ") for name in vars(HEADER).values()]

@@ -41,12 +41,23 @@ def confined(app: App, report: Path) -> App:
                 message = {**message, "headers": [*message.get("headers", []), *headers]}
             await send(message)
 
-        if scope["type"] == "http" and scope["path"] == REPORT_PATH:
+        if scope["type"] in ("http", "websocket") and not _is_ours(scope):
+            refusal = {"type": "http.response.start", "status": 403, "headers": []}
+            await send({"type": "websocket.close", "code": 1008} if scope["type"] == "websocket" else refusal)
+            if scope["type"] == "http":
+                await send({"type": "http.response.body", "body": b"ask for 127.0.0.1"})
+        elif scope["type"] == "http" and scope["path"] == REPORT_PATH:
             await _send_report(report, send_confined)
         else:
             await app(scope, receive, send_confined)
 
     return answer
+
+
+def _is_ours(scope: Message) -> bool:
+    """Whether a request names this machine as its host; a page from elsewhere whose name was pointed here does not."""
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+    return host.partition(":")[0] in ("127.0.0.1", "localhost")
 
 
 async def _send_report(report: Path, send: Send) -> None:

@@ -6,24 +6,24 @@ from contextvars import copy_context
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
+from pydantic import PositiveInt
 
-from flows.announce import Announcer, outcome_table
+from flows.announce import Announcer
 from flows.command import Commands, MachineError, StageError, guarded
 from flows.pipeline import Pipeline, opened
-from flows.reproduce import UNCHANGED, reproduce
+from flows.reproduce import UNCHANGED, reproduce, told
 from flows.turn import BusyError, WhenBusy, turn
 from flows.walk import Outcome, num_cores, walk
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import METRICS, PARAMS
 from herdbook.params import Params, read_params
-from herdbook.run import demand_ready
+from herdbook.run import demand_ready, sweep
 from herdbook.summary import num_stopped
 
 RETRIES = 2  # of the machine's faults
@@ -43,7 +43,7 @@ def run_name() -> str:
 
 
 @flow(name="breed", flow_run_name=run_name, persist_result=False, retries=0)
-def breed(jobs: int | None = None, when_busy: WhenBusy = "wait") -> State:
+def breed(jobs: PositiveInt | None = None, when_busy: WhenBusy = "wait") -> State:
     """Breed what `params.yaml` asks for and has not been bred. When a run is under way here: wait, skip or refuse."""
     return in_turn(when_busy, lambda: breed_here(jobs))
 
@@ -61,6 +61,7 @@ def in_turn(when_busy: WhenBusy, work: Callable[[], State]) -> State:
 
 def breed_here(jobs: int | None) -> State:
     """Walk the pipeline in the working directory, whose turn the caller holds, inside a flow run; its final state."""
+    sweep()
     params = demand_ready()
     with opened(Path.cwd()) as pipeline:
         return breed_over(pipeline, params, jobs or num_cores())
@@ -91,7 +92,7 @@ def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lam
 def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer) -> State:
     counts = ", ".join(f"{count} {how}" for how, count in sorted(Counter(outcome.done.values()).items()))
     if outcome.failed:
-        create_table_artifact(outcome_table(outcome, pipeline.plan), key="failed", description="what failed, and what descends from it")
+        announcer.failed(outcome, pipeline.plan)
         first = next(iter(outcome.failed.values()))
         return Failed(message=f"{len(outcome.failed)} failed, {len(outcome.skipped)} skipped, {counts}; first: {first}")
     announcer.finished()
@@ -102,8 +103,9 @@ def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer
 
 def _run(stage: "Task[[str], str]", pipeline: Pipeline, name: str) -> str:
     """One stage of the walk; a task run only for what has to be done."""
-    if not pipeline.is_changed(name):
-        return UNCHANGED
+    with told(name):
+        if not pipeline.is_changed(name):
+            return UNCHANGED
     state: State[str] = stage.with_options(task_run_name=name)(name, return_state=True)
     if state.is_completed():
         return state.message or ""

@@ -46,8 +46,10 @@ class Commands:
                         last = text
                         log(text)
                 status = process.wait()
-            if status < 0 or status > 128:  # a shell reports its child's signal n as 128 + n
-                number = -status if status < 0 else status - 128
+            if status and self._is_interrupted:
+                raise StageError(f"{name}: interrupted")
+            number = -status if status < 0 else status - 128  # a shell reports its child's signal n as 128 + n
+            if number in signal.valid_signals():
                 raise MachineError(f"{name}: ended by signal {number}{_hint(number)}{': ' + last if last else ''}")
             if status:
                 raise StageError(f"{name}: {last or f'{line[-1]} exited with {status}'}")

@@ -1,12 +1,15 @@
 """The flow `next-generation`: add one generation to the parameters, breed it, and propose the change as a branch."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from pydantic import PositiveInt
 
 from flows.breed import breed_here, in_turn
-from flows.propose import propose
+from flows.propose import demand_proposable, propose
 from flows.turn import WhenBusy
 from herdbook.files import write_text
 from herdbook.grow import with_one_more_generation
@@ -14,7 +17,7 @@ from herdbook.layout import GENERATIONS, METRICS, PARAMS
 
 
 @flow(name="next-generation", persist_result=False)
-def next_generation(jobs: int | None = None, when_busy: WhenBusy = "wait") -> State:
+def next_generation(jobs: PositiveInt | None = None, when_busy: WhenBusy = "wait") -> State:
     """Breed the generation after the last; the branch `herdbook/gN` holds the parameters, the lock and the metrics.
 
     When the run fails, params.yaml is as it was, and what is finished is kept for the next try."""
@@ -22,15 +25,25 @@ def next_generation(jobs: int | None = None, when_busy: WhenBusy = "wait") -> St
 
 
 def _grow(jobs: int | None) -> State:
-    before = PARAMS.read_text(encoding="utf-8")
-    grown, child = with_one_more_generation(before)
-    write_text(PARAMS, grown)
-    state = breed_here(jobs)
-    if not state.is_completed():
-        write_text(PARAMS, before)
-        return state
-    parent = f"g{int(child.removeprefix('g')) - 1}"
-    files = [str(PARAMS), "dvc.lock", str(METRICS), str(GENERATIONS)]
-    commit = propose(Path.cwd(), f"herdbook/{child}", f"herdbook/{parent}", files, f"Breed {child}")
-    get_run_logger().info("proposed as branch herdbook/%s (%s)", child, commit[:12])
+    grown, child = with_one_more_generation(PARAMS.read_text(encoding="utf-8"))
+    branch, parent = f"herdbook/{child}", f"herdbook/g{int(child.removeprefix('g')) - 1}"
+    demand_proposable(Path.cwd(), branch)  # now, and not after hours of breeding
+    with _params(grown) as keep:
+        state = breed_here(jobs)
+        if state.is_completed():
+            commit = propose(Path.cwd(), branch, parent, [str(PARAMS), "dvc.lock", str(METRICS), str(GENERATIONS)], f"Breed {child}")
+            get_run_logger().info("proposed as branch %s (%s)", branch, commit[:12])
+            keep()
     return state
+
+
+@contextmanager
+def _params(grown: str) -> Iterator[Callable[[], None]]:
+    """Put `grown` into params.yaml, and take it out again at the end unless the yielded function was called."""
+    before, kept = PARAMS.read_text(encoding="utf-8"), []
+    write_text(PARAMS, grown)
+    try:
+        yield lambda: kept.append(True)
+    finally:
+        if not kept and PARAMS.read_text(encoding="utf-8") == grown:  # else a person has edited it meanwhile
+            write_text(PARAMS, before)

@@ -76,6 +76,8 @@ class Pipeline:
                 self.repo.stage_cache.restore(stage)
             except RunCacheNotFoundError:
                 stage.save_deps()
+                for out in stage.outs:
+                    out.clear()  # or a second try would take the old outputs for those of the dependencies just saved
             else:
                 return None
             options = prepare_kwargs(stage)
@@ -168,6 +170,8 @@ def _told(root: Path) -> Iterator[None]:
         raise HerdbookError(f"{root}: DVC is busy here ({' '.join(str(error).split())}); wait for it, then run again") from error
     except DvcException as error:
         raise HerdbookError(f"{root}: DVC: {' '.join(str(error).split())}; correct it, then run again") from error
+    except OSError as error:
+        raise HerdbookError(f"{error.filename or root}: {error.strerror}; allow it or make room, then run again") from error
 
 
 @contextmanager

@@ -9,13 +9,19 @@ from pathlib import Path
 from herdbook.errors import HerdbookError
 
 
+def demand_proposable(root: Path, branch: str) -> None:
+    """Raise HerdbookError where `propose` could not make `branch`: it exists, or git does not know who commits."""
+    if _git(root, "branch", "--list", branch):
+        raise HerdbookError(f"branch {branch} exists; merge it, or delete it with git branch -D {branch}")
+    _git(root, "var", "GIT_COMMITTER_IDENT")
+
+
 def propose(root: Path, branch: str, after: str, files: Sequence[str], message: str) -> str:
     """Commit `files` as they lie in `root` to a new `branch`; the commit.
 
     It grows from `after`, where that branch descends from HEAD, else from HEAD: so proposals stack. The working
     tree, the index and HEAD stay as they are. Raises HerdbookError where git refuses, or where the branch exists."""
-    if _git(root, "branch", "--list", branch):
-        raise HerdbookError(f"branch {branch} exists; merge it, or delete it with git branch -D {branch}")
+    demand_proposable(root, branch)
     parent = _git(root, "rev-parse", "--verify", "HEAD")
     if _git(root, "branch", "--list", after, "--contains", parent):
         parent = _git(root, "rev-parse", after)

@@ -1,7 +1,8 @@
 """Bring one stage up to date, as `dvc repro` would."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from dvc.exceptions import DvcException
 
@@ -12,19 +13,15 @@ from herdbook.errors import HerdbookError
 UNCHANGED, RESTORED, RAN = "unchanged", "restored", "ran"
 
 
-def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[str], object]) -> str:
-    """Run a changed stage or take its result from the run-cache, and record it; which of the two it was.
-
-    Raises StageError and MachineError in one line that names the stage."""
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Whatever a person can mend about a stage is raised as one line that names it: StageError, or MachineError as it is."""
     try:
-        command = pipeline.take(name)
-        if command:
-            commands.run(name, command, log)
-        pipeline.record(name)
+        yield
     except (StageError, MachineError):
         raise
-    except HerdbookError as error:
-        raise StageError(f"{name}: {error}") from error
+    except (HerdbookError, DvcException) as error:
+        raise StageError(f"{name}: {' '.join(str(error).split())}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise StageError(
@@ -32,6 +29,13 @@ def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[
         ) from error
     except MemoryError as error:
         raise StageError(f"{name}: out of memory while its files were recorded; use fewer --jobs") from error
-    except DvcException as error:
-        raise StageError(f"{name}: {' '.join(str(error).split())}") from error
+
+
+def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[str], object]) -> str:
+    """Run a changed stage or take its result from the run-cache, and record it; which of the two it was."""
+    with told(name):
+        command = pipeline.take(name)
+        if command:
+            commands.run(name, command, log)
+        pipeline.record(name)
     return RAN if command else RESTORED

@@ -18,7 +18,11 @@ def read_deployments(path: Path) -> list[dict[str, Any]]:
     """The deployments that a prefect.yaml lists; FileError where it lists none."""
     try:
         document = strict_yaml(path.read_text(encoding="utf-8"))
-        return [{**entry, "schedules": entry.get("schedules") or []} for entry in document["deployments"]]
+        entries = [{**entry, "schedules": entry.get("schedules") or []} for entry in document["deployments"]]
+        for entry in entries:
+            if not {"name", "entrypoint"} <= set(entry) or not all("cron" in schedule for schedule in entry["schedules"]):
+                raise ValueError(f"deployment {entry.get('name')!r} needs a name and an entrypoint, and a cron for each schedule")
+        return entries
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run in the folder that holds it") from error
     except Exception as error:
@@ -41,9 +45,11 @@ def serve(root: Path, port: int) -> None:
                 entry["name"],
                 description=entry.get("description"),
                 parameters=entry.get("parameters"),
-                concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]),
+                concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]) if "concurrency_limit" in entry else None,
                 schedules=[
-                    DeploymentScheduleCreate(schedule=CronSchedule(cron=s["cron"], timezone=s["timezone"]), active=s["active"])
+                    DeploymentScheduleCreate(
+                        schedule=CronSchedule(cron=s["cron"], timezone=s.get("timezone", "UTC")), active=s.get("active", True)
+                    )
                     for s in entry["schedules"]
                 ],
             )

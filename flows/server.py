@@ -2,13 +2,14 @@
 
 Everything here happens before Prefect is imported: it reads its settings from the environment once."""
 
+import contextlib
+import http.client
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ _SETTLE_SECONDS = 30
 def settings(root: Path) -> dict[str, str]:
     """What makes Prefect write to the checkout alone, send nothing anywhere, and save task runs in batches."""
     home = str((root / HOME).resolve())
+    direct = {name: ",".join(filter(None, [os.environ.get(name), _LOOPBACK])) for name in ("NO_PROXY", "no_proxy")}
     return {
+        **direct,
         "PREFECT_HOME": home,
         "SQLITE_TMPDIR": home,
         "DO_NOT_TRACK": "1",
@@ -53,6 +56,8 @@ def reporting(root: Path) -> Iterator[str]:
     `make serve` where it runs in this checkout, else one that lives as long as this block."""
     given = os.environ.get("PREFECT_API_URL")
     os.environ.update({name: value for name, value in settings(root).items() if not (given and name == "PREFECT_HOME")})
+    if given and not _is_healthy(given):
+        raise HerdbookError(f"{given}: no Prefect server answers there; start it, or unset PREFECT_API_URL to do without")
     if url := given or _served(root):
         os.environ["PREFECT_API_URL"] = url
         yield url
@@ -104,13 +109,15 @@ def announced(root: Path, url: str) -> Iterator[None]:
         (root / _SERVING).unlink(missing_ok=True)
 
 
-def settled(url: str, state: "State") -> None:
+def settled(state: "State") -> None:
     """Wait until a server knows all of a flow run that has ended: it writes task runs and logs in batches, later.
 
-    Stopped before, it would lose them."""
+    Stopped before, it would lose them. A server that does not answer any more is waited for no longer."""
+    import httpx
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.events.worker import EventsWorker
+    from prefect.exceptions import PrefectException
     from prefect.logging.handlers import APILogWorker
 
     EventsWorker.drain_all()
@@ -118,11 +125,11 @@ def settled(url: str, state: "State") -> None:
     run = state.state_details.flow_run_id
     if run is None:
         return
-    with get_client(sync_client=True) as client:
-        deadline = time.monotonic() + _SETTLE_SECONDS
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    with contextlib.suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
         while time.monotonic() < deadline:
             runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
-            if all(task.state and task.state.is_final() for task in runs) and client.read_flow_run(run).state is not None:
+            if all(task.state and task.state.is_final() for task in runs):
                 return
             time.sleep(0.2)
 
@@ -139,7 +146,7 @@ def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException, ValueError):
         return False
 
 

@@ -24,8 +24,12 @@ def turn(root: Path, when_busy: WhenBusy = "refuse") -> Iterator[None]:
 
     Raises BusyError with the pid and the start of the run that holds it, unless `when_busy` is wait."""
     path = root / ".dvc" / "tmp" / "herdbook-run.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise HerdbookError(f"{path}: {error.strerror}; allow writing there, then run again") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX if when_busy == "wait" else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -10,7 +10,7 @@ import yaml
 from herdbook.corpus import dvc_digest
 from herdbook.errors import FileError, InspectionError
 from herdbook.files import read_json
-from herdbook.layout import HUMAN_RECEIPT, HUMAN_TRAIN, Place
+from herdbook.layout import CODE, FOUNDER, HUMAN, HUMAN_RECEIPT, HUMAN_TRAIN, RECORDS, RUNS, Place
 from herdbook.lineage import NOT_BRED
 from herdbook.params import Params
 from herdbook.receipt import read_inspected, training_data
@@ -29,10 +29,19 @@ class Finding:
 
 def findings(lock: Path, params: Params) -> list[Finding]:
     """Every output that is not what `lock` records, and every receipt that is not of its data, in the order of the lock."""
-    return [*_outputs(lock), *_receipts(params)]
+    return [*_outputs(lock, params), *_receipts(params)]
 
 
-def _outputs(lock: Path) -> Iterator[Finding]:
+def _is_bred_now(path: Path, params: Params) -> bool:
+    """Whether the parameters still name the lineage and generation of an output; DVC keeps what was locked of others."""
+    top, *names = path.parts
+    if top not in (RUNS.name, RECORDS.name) or len(names) < 3 or names[0] in (HUMAN, CODE.name):
+        return True
+    regime, seed, generation = names[:3]
+    return seed in params.seeds and (regime == FOUNDER or (regime in params.regimes and generation in params.generations))
+
+
+def _outputs(lock: Path, params: Params) -> Iterator[Finding]:
     try:
         stages = yaml.load(lock.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["stages"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
@@ -40,6 +49,8 @@ def _outputs(lock: Path) -> Iterator[Finding]:
     for name, entry in stages.items():
         for out in entry.get("outs", ()):
             path = Path(out["path"])
+            if not _is_bred_now(path, params):
+                continue
             if not path.exists():
                 yield Finding(out["path"], f"missing; stage {name} wrote it (dvc checkout puts it back)")
             elif (found := dvc_digest(path) if path.is_dir() else _md5(path)) != out["md5"]:

@@ -1,5 +1,6 @@
 """What must hold before a run, and what earlier parameters left behind."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from herdbook.errors import HerdbookError
 from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
 from herdbook.recipe import parse_steps
+
+_ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside gives
 
 
 def demand_ready() -> Params:
@@ -23,6 +26,14 @@ def demand_ready() -> Params:
             f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
         )
     return params
+
+
+def sweep() -> list[Path]:
+    """Remove what a killed stage was writing aside, below runs/ and records/; the removed folders. No stage may be running."""
+    found = [path for top in (RUNS, RECORDS) if top.is_dir() for path in top.rglob(".*") if path.is_dir() and _ASIDE.fullmatch(path.name)]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)  # one may lie inside another
+    return found
 
 
 def stale(params: Params) -> list[Path]:

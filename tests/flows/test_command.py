@@ -36,6 +36,11 @@ def test_a_status_of_its_own_is_the_stage_s_error_in_its_last_words(commands):
         run(commands, "echo fine; echo broken; exit 3", "echo never")
 
 
+def test_a_status_that_no_signal_has_is_the_stage_s_own(commands):
+    with pytest.raises(StageError, match="exit 255"):
+        run(commands, "exit 255")
+
+
 def test_a_silent_failure_names_the_command(commands):
     with pytest.raises(StageError, match="exit 3 exited with 3"):
         run(commands, "exit 3")
@@ -49,7 +54,7 @@ def test_a_signal_is_the_machine_s_error(commands, line):
 
 def test_an_interrupt_ends_what_runs_with_its_children_and_starts_nothing_more(commands):
     def wait_long() -> None:
-        with pytest.raises(MachineError):
+        with pytest.raises(StageError, match="stage: interrupted"):
             run(commands, "sleep 300 & echo $! > pid; wait")
 
     thread = threading.Thread(target=wait_long)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.command import guarded
+from flows.command import MachineError, guarded
 from flows.pipeline import Pipeline, opened
 from flows.reproduce import RAN, RESTORED, UNCHANGED, reproduce
 from flows.walk import Outcome, walk
@@ -24,14 +24,19 @@ def project(tmp_path, monkeypatch):
     return root
 
 
-def go(root: Path, jobs: int = 2) -> Outcome[str]:
-    """Walk the pipeline at `root`."""
+def go(root: Path, jobs: int = 2, ended=lambda outcome: None) -> Outcome[str]:
+    """Walk the pipeline at `root`; what the machine broke is tried once more."""
     with opened(root) as pipeline, guarded() as commands:
 
         def run(name: str) -> str:
-            return reproduce(pipeline, commands, name, print) if pipeline.is_changed(name) else UNCHANGED
+            if not pipeline.is_changed(name):
+                return UNCHANGED
+            try:
+                return reproduce(pipeline, commands, name, print)
+            except MachineError:
+                return reproduce(pipeline, commands, name, print)
 
-        return walk(pipeline.plan, pipeline.needs, run, jobs)
+        return walk(pipeline.plan, pipeline.needs, run, jobs, commands.interrupt, ended)
 
 
 def lock(root: Path) -> bytes:
@@ -59,9 +64,6 @@ def test_a_walk_leaves_the_lock_of_a_serial_repro_and_nothing_to_do(project, tmp
 def test_one_more_generation_and_a_change_leave_the_lock_of_the_same_steps_in_series(project, tmp_path):
     def grow(root: Path) -> None:
         synthetic.write_params(root, 2, 2, 3)
-
-    def edit(root: Path) -> None:
-        (root / "step.py").write_text(synthetic.STEP + "# edited\n")
 
     go(project)
     for step in (grow, edit):
@@ -92,6 +94,40 @@ def test_a_failed_stage_stops_its_descendants_and_the_next_run_ends_with_the_loc
     trick(project, "g1.model", "")
     go(project)
     assert lock(project) == serial(tmp_path, lambda root: None)
+
+
+def edit(root: Path) -> None:
+    """An edit that makes another `human`, and so everything else."""
+    (root / "step.py").write_text(synthetic.STEP + "# edited\n")
+
+
+def test_a_second_try_runs_the_stage_and_never_takes_the_outputs_of_other_dependencies(project, tmp_path):
+    go(project)
+    edit(project)
+    trick(project, "human", "if not Path('killed').exists(): Path('killed').touch(); os.kill(os.getpid(), 9)")
+    outcome = go(project)
+    assert (project / "killed").exists()
+    assert outcome.done["prepare"] == RAN
+    assert lock(project) == serial(tmp_path, lambda root: None, edit)
+    assert "up to date" in dvc(project, "status")
+
+
+def test_an_interrupted_run_goes_on_to_the_lock_of_an_unbroken_one(project, tmp_path):
+    go(project)
+    edit(project)
+    trick(project, "g0.set", "time.sleep(60)")
+
+    def stop(outcome: Outcome[str]) -> None:
+        if "prepare" in outcome.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(project, ended=stop)
+    trick(project, "g0.set", "")
+    outcome = go(project)
+    assert outcome.done["prepare"] == UNCHANGED
+    assert outcome.done["adopt@r0-s0"] == RAN
+    assert lock(project) == serial(tmp_path, lambda root: None, edit)
 
 
 def test_a_data_source_with_other_bytes_is_told_and_not_recorded(project):
@@ -181,11 +217,11 @@ def test_the_parts_of_dvc_that_the_walk_calls_are_where_they_were():
 
     for owner, names in {
         Stage: ("changed_stage", "save", "save_deps", "save_outs", "is_import", "is_callback", "addressing", "relpath"),
-        Output: ("status", "remove", "unprotect", "commit", "use_cache", "is_metric"),
+        Output: ("status", "remove", "unprotect", "commit", "clear", "use_cache", "is_metric", "is_plot"),
         StageCache: ("restore", "save"),
         Repo: ("lock", "index", "stage_cache", "scm_context", "tmp_dir"),
     }.items():
         for name in names:
-            assert hasattr(owner, name) or name in inspect.getsource(owner), f"dvc: {owner.__name__}.{name} is gone"
+            assert hasattr(owner, name) or f"self.{name} " in inspect.getsource(owner), f"dvc: {owner.__name__}.{name} is gone"
     assert list(inspect.signature(plan_repro).parameters)[:2] == ["graph", "stages"]
     assert "_wait_for_lock" in inspect.signature(Repo.__init__).parameters

@@ -70,9 +70,21 @@ def test_a_server_is_announced_only_while_it_serves(tmp_path):
     assert not (tmp_path / ".prefect/serving.json").exists()
 
 
+def test_an_api_that_does_not_answer_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    with pytest.raises(HerdbookError, match="no Prefect server answers there"), server.reporting(tmp_path):
+        pass
+
+
+def test_this_machine_is_never_asked_by_way_of_a_proxy(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "example.org")
+    assert server.settings(tmp_path)["no_proxy"] == "example.org,127.0.0.1"
+
+
 def test_an_api_that_the_user_names_is_used_with_the_user_s_own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setenv("PREFECT_HOME", "theirs")
+    monkeypatch.setattr(server, "_is_healthy", lambda url: True)
     for name in set(server.settings(tmp_path)) - {"PREFECT_HOME"}:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(name, "")  # so that it is put back

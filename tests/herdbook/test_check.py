@@ -70,6 +70,17 @@ def test_a_generation_that_was_not_bred_has_no_receipt_to_check(params):
     assert found(params) == []
 
 
+def test_what_the_lock_keeps_of_lineages_that_are_no_longer_bred_is_not_looked_for(params):
+    lock = yaml.safe_load(LOCK.read_text())
+    paths = ("runs/gone/s0/g0/training", "runs/replace/s9/g0/model", "records/replace/s0/g7/loss.json", "runs/founder/s9/g0/model")
+    lock["stages"]["old"] = {"cmd": "x", "outs": [{"path": path, "md5": "0"} for path in paths]}
+    LOCK.write_text(yaml.safe_dump(lock))
+    assert found(params) == []
+    lock["stages"]["old"]["outs"].append({"path": "runs/founder/s0/g0/model", "md5": "0"})
+    LOCK.write_text(yaml.safe_dump(lock))
+    assert len(found(params)) == 1
+
+
 @pytest.mark.parametrize("text", ["", "stages", "{", "schema: '2.0'\n"])
 def test_a_lock_that_is_none_is_an_error(params, text):
     LOCK.write_text(text)

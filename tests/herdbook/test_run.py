@@ -8,6 +8,7 @@ import yaml
 from herdbook import run
 from herdbook.corpus import write_corpus
 from herdbook.errors import HerdbookError
+from herdbook.files import written_aside
 from herdbook.params import read_params
 from herdbook.schema import CORPUS
 
@@ -71,3 +72,18 @@ def test_what_would_stop_it_hours_later_stops_it_now(project, damage, message):
     damage()
     with pytest.raises(HerdbookError, match=message):
         run.demand_ready()
+
+
+def test_what_a_killed_stage_was_writing_aside_is_swept_away_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/replace/s0/g1/model").mkdir(parents=True)
+    Path("runs/.hidden").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda *args, **kwargs: None)  # as when it is killed before it could clean up
+        with written_aside(Path("runs/replace/s0/g1/loss.json")) as aside:
+            aside.write_text("{")
+    Path("runs/replace/s0/g1/loss.json").unlink()
+    assert len(list(Path("runs/replace/s0/g1").iterdir())) == 2
+    assert [path.parent for path in run.sweep()] == [Path("runs/replace/s0/g1")]
+    assert [path.name for path in Path("runs/replace/s0/g1").iterdir()] == ["model"]
+    assert Path("runs/.hidden").is_dir()
