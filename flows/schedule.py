@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from flows.server import announced, settings, started
 from herdbook.errors import FileError, HerdbookError
 from herdbook.files import strict_yaml
@@ -25,7 +27,7 @@ def read_deployments(path: Path) -> list[dict[str, Any]]:
         return entries
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run in the folder that holds it") from error
-    except Exception as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{path}: no list of deployments ({' '.join(str(error).split())}); correct it") from error
 
 

@@ -155,7 +155,10 @@ def _serve_until_idle(listener: socket.socket, path: Path, run: Callable[[list[s
         for key, _ in events:
             if key.fileobj is listener:
                 caller, _address = listener.accept()
-                pid = _fork(caller, listener, run)
+                if (request := _receive(caller)) is None:
+                    caller.close()
+                    continue
+                pid = _fork(*request, caller, listener, run)
                 pidfd = os.pidfd_open(pid)
                 forks[pid] = caller, pidfd
                 selector.register(caller, selectors.EVENT_READ, pid)
@@ -190,8 +193,9 @@ def _finish(selector: selectors.BaseSelector, forks: dict[int, tuple[socket.sock
     caller.close()
 
 
-def _fork(caller: socket.socket, listener: socket.socket, run: Callable[[list[str]], int]) -> int:
-    request, descriptors = _receive(caller)  # before the fork: from now on a readable caller is one that went away
+def _fork(
+    request: dict[str, Any], descriptors: list[int], caller: socket.socket, listener: socket.socket, run: Callable[[list[str]], int]
+) -> int:
     pid = os.fork()
     if pid == 0:
         caller.close()
@@ -202,11 +206,18 @@ def _fork(caller: socket.socket, listener: socket.socket, run: Callable[[list[st
     return pid
 
 
-def _receive(caller: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _receive(caller: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """A request and its stdout and stderr; None where the caller went away before it had said all.
+
+    From then on a readable caller is one that went away."""
     data, descriptors, _flags, _address = socket.recv_fds(caller, _REQUEST_BYTES, 2)
-    size = int.from_bytes(data[:4], "big")
-    while len(data) < size + 4:
-        data += caller.recv(_REQUEST_BYTES)
+    while len(data) < 4 or len(data) < int.from_bytes(data[:4], "big") + 4:
+        more = caller.recv(_REQUEST_BYTES)
+        if not more:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return None
+        data += more
     return json.loads(data[4:]), descriptors
 
 

@@ -316,6 +316,5 @@ def test_a_worker_runs_a_deployment_of_prefect_yaml(project, served):
     prefect("deploy", "--all")
     prefect("deployment", "run", "check/nightly", "--param", "when_busy=wait")
     prefect("worker", "start", "--pool", "herdbook", "--type", "process", "--run-once", "--install-policy", "never")
-    flow_runs = ask(served, "/flow_runs/filter", flows={"name": {"any_": ["check"]}}, sort="START_TIME_DESC")
-    assert flow_runs[0]["work_pool_name"] == "herdbook"
-    assert flow_runs[0]["state_type"] == "COMPLETED"
+    done = ask(served, "/flow_runs/filter", flows={"name": {"any_": ["check"]}}, flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})
+    assert "herdbook" in {run["work_pool_name"] for run in done}

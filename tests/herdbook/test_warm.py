@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,16 @@ def test_forks_end_when_the_preloaded_process_is_killed_and_the_next_call_starts
     assert "the preloaded process died" in err
     wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
     assert finish(caller("say", "0"))[0] == 0
+
+
+def test_a_caller_that_goes_away_without_a_word_or_in_the_middle_of_one_disturbs_nobody(caller, run_dir):
+    first = json.loads(finish(caller("say", "0"))[1])
+    (path,) = run_dir.rglob("*.sock")
+    for said in (b"", b"\x00", b"\x00\x00\x00\x09{"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(said)
+    assert json.loads(finish(caller("say", "0"))[1])["server"] == first["server"]
 
 
 def test_a_folder_that_others_can_enter_is_refused(tmp_path, monkeypatch):
