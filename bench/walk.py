@@ -13,11 +13,12 @@ import tempfile
 from pathlib import Path
 
 from bench.machine import machine
-from herdbook.files import write_json
+from herdbook.files import read_json, write_json
 from tests.flows import synthetic
 
 SHAPES = {50: (2, 3, 4), 400: (6, 6, 5), 1500: (10, 10, 7)}  # about so many stages: regimes, seeds, births
 SERIAL = 400
+FOUND = Path("bench/walk.json")
 RUN = """
 import json, resource, sys, time
 from pathlib import Path
@@ -52,27 +53,44 @@ def exponent(costs: list[dict], what: str) -> float:
     return round(math.log(last[what]["cpu_seconds"] / first[what]["cpu_seconds"]) / math.log(last["stages"] / first["stages"]), 2)
 
 
+def project(folder: str, size: int, name: str) -> Path:
+    """A project of about `size` stages, nothing run, with what a run reads at its end."""
+    root = synthetic.build(Path(folder, name), *SHAPES[size])
+    (root / "reports").mkdir()
+    (root / "reports/metrics.json").write_text("{}")
+    return root
+
+
+def costs(folder: str) -> list[dict]:
+    """A full run and one in which nothing has changed, at each size."""
+    found = []
+    for size in SHAPES:
+        root = project(folder, size, str(size))
+        full, nothing = run(root), run(root)
+        found.append({"stages": full.pop("stages"), "full": full, "nothing_changed": {k: v for k, v in nothing.items() if k != "stages"}})
+        print(found[-1], flush=True)
+    return found
+
+
+def serial(folder: str) -> dict:
+    """Whether the flow leaves the lock of a serial `dvc repro`."""
+    one, other = project(folder, SERIAL, "flow"), project(folder, SERIAL, "serial")
+    stages = run(one)["stages"]
+    synthetic.dvc(other, "repro", "-q")
+    return {"stages": stages, "is_lock_identical": synthetic.lock_digest(one) == synthetic.lock_digest(other)}
+
+
 def main() -> None:
-    """Measure and write bench/walk.json."""
-    costs, serial = [], {}
+    """Measure and write bench/walk.json; with --serial or --costs only that part of it."""
+    found = read_json(FOUND) if FOUND.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
-        for size, shape in SHAPES.items():
-            root = synthetic.build(Path(folder, str(size)), *shape)
-            (root / "reports").mkdir()
-            (root / "reports/metrics.json").write_text("{}")
-            full = run(root)
-            nothing = run(root)
-            costs.append(
-                {"stages": full.pop("stages"), "full": full, "nothing_changed": {k: v for k, v in nothing.items() if k != "stages"}}
-            )
-            print(costs[-1], flush=True)
-            if size == SERIAL and "--no-serial" not in sys.argv:
-                other = synthetic.build(Path(folder, "serial"), *shape)
-                synthetic.dvc(other, "repro", "-q")
-                serial = {"stages": costs[-1]["stages"], "is_lock_identical": synthetic.lock_digest(root) == synthetic.lock_digest(other)}
-                print(serial, flush=True)
-    exponents = {what: exponent(costs, what) for what in ("full", "nothing_changed")}
-    write_json(Path("bench/walk.json"), {"machine": machine(), "graphs": costs, "growth_exponents": exponents, "serial_repro": serial})
+        if "--serial" not in sys.argv:
+            graphs = costs(folder)
+            exponents = {what: exponent(graphs, what) for what in ("full", "nothing_changed")}
+            found |= {"machine": machine(), "graphs": graphs, "growth_exponents": exponents}
+        if "--costs" not in sys.argv:
+            found["serial_repro"] = serial(folder)
+    write_json(FOUND, found)
 
 
 if __name__ == "__main__":
