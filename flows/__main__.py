@@ -21,7 +21,7 @@ from flows.turn import turn
 from flows.walk import Outcome, num_cores
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
-from herdbook.layout import METRICS, REPORT
+from herdbook.layout import BOOK_ROOT, METRICS, REPORT
 from herdbook.params import Params
 from herdbook.run import demand_ready, sweep
 from herdbook.summary import closing_table, num_stopped
@@ -50,6 +50,8 @@ def _run(params: Params, jobs: int) -> int:
         return status
     metrics = read_json(METRICS)
     Console(highlight=False).print(closing_table(metrics))
+    book = read_json(BOOK_ROOT)
+    print(f"book: {book['num_entries']} entries, root {book['root']} (herdbook audit checks it, herdbook trace NAME reads it)")
     print(f"report: {REPORT.resolve()}")
     if stopped := num_stopped(metrics):
         print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")

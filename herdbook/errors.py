@@ -7,8 +7,14 @@ HerdbookError
 ├── InspectionError   data without a valid receipt was about to be used
 ├── ModelError        a model cannot be made, read or trained
 ├── CodeError         code or packages are not those that a record names
+├── BookError         the book cannot be written, read or searched
 └── FileError         a file cannot be read or written
 """
+
+
+def one_line(text: str) -> str:
+    """Text with control characters (line breaks, terminal escapes, changes of direction) shown as what they are."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class HerdbookError(Exception):
@@ -16,7 +22,7 @@ class HerdbookError(Exception):
 
     def __str__(self) -> str:
         """The message with what could break the line or steer a terminal escaped: it may quote hostile text."""
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
+        return one_line(super().__str__())
 
 
 class ParamsError(HerdbookError):
@@ -41,6 +47,10 @@ class ModelError(HerdbookError):
 
 class CodeError(HerdbookError):
     """Code or packages are not those that a record names."""
+
+
+class BookError(HerdbookError):
+    """The book cannot be written, read or searched."""
 
 
 class FileError(HerdbookError):

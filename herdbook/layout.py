@@ -8,6 +8,7 @@ CORPUS = Path("data")
 EXPECTATIONS = Path("expectations")
 PRETRAINED = Path("pretrained")
 CONSTRAINTS = Path("constraints.txt")
+LOCK = Path("dvc.lock")
 
 # Written by code.
 CODE = Path("runs/code")  # which code each stage runs
@@ -30,6 +31,10 @@ METRICS = Path("reports/metrics.json")
 GENERATIONS = Path("reports/generations.csv")
 REPORT = Path("reports/index.html")
 
+BOOK = Path("book")  # an entry for each dataset and model, and their index
+BOOK_ROOT = Path("reports/book.json")  # the digest of the index: the one name of a whole run
+
+MAKING = "making.json"  # in each folder of rows or weights: what the stage that made it says of it
 HUMAN = "human"  # the reserved name of what prepare writes
 FOUNDER = "founder"  # the reserved name of the lineage that every regime of a seed shares
 
@@ -72,12 +77,12 @@ class Place:
 
     @property
     def training(self) -> Path:
-        """Written by blend (by adopt for g0): rows.parquet, pool.parquet and entry.json, or not_bred.json."""
+        """Written by blend (by adopt for g0): rows.parquet, pool.parquet and making.json, or not_bred.json."""
         return self.runs / "training"
 
     @property
     def model(self) -> Path:
-        """Written by train: a Hugging Face folder with entry.json, or not_bred.json."""
+        """Written by train: a Hugging Face folder with making.json, or not_bred.json."""
         return self.runs / "model"
 
     @property
@@ -87,12 +92,12 @@ class Place:
 
     @property
     def offspring(self) -> Path:
-        """Written by sample (by adopt for g0): rows.parquet and entry.json, or not_bred.json."""
+        """Written by sample (by adopt for g0): rows.parquet and making.json, or not_bred.json."""
         return self.runs / "offspring"
 
     @property
     def curated(self) -> Path:
-        """Written by curate: rows.parquet, rejected.parquet and entry.json, or not_bred.json."""
+        """Written by curate: rows.parquet, rejected.parquet and making.json, or not_bred.json."""
         return self.runs / "curated"
 
     def profile(self, kind: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from herdbook.errors import FileError, InspectionError
 from herdbook.files import digest, read_json
-from herdbook.layout import EXPECTATIONS, HUMAN_RECEIPT, HUMAN_TRAIN, Place
+from herdbook.layout import EXPECTATIONS, HUMAN_RECEIPT, HUMAN_TRAIN, MAKING, Place
 from herdbook.lineage import NOT_BRED
 
 
@@ -63,8 +63,8 @@ def read_passed_human() -> Path:
 
 
 def training_data(place: Place) -> dict[str, Path]:
-    """What a receipt of a training set is about: its rows, the pool they were drawn from, and the entry with its waivers."""
-    return {name: place.training / file for name, file in (("rows", "rows.parquet"), ("pool", "pool.parquet"), ("entry", "entry.json"))}
+    """What a receipt of a training set is about: its rows, the pool they were drawn from, and the making with its waivers."""
+    return {name: place.training / file for name, file in (("rows", "rows.parquet"), ("pool", "pool.parquet"), ("making", MAKING))}
 
 
 def stop_of(receipt: Mapping[str, Any], gate: str, generation: str) -> dict[str, Any] | None:

@@ -1,9 +1,9 @@
-"""A training set on disk: rows, the pool they were drawn from, and the entry that says how it came about."""
+"""A training set on disk: rows, the pool they were drawn from, and the making that says how it came about."""
 
 import pyarrow as pa
 
 from herdbook.files import write_json, write_table, written_aside
-from herdbook.layout import Place
+from herdbook.layout import MAKING, Place
 from herdbook.regimes import composition, mean_depth
 
 SCORES = pa.schema([("id", pa.string()), ("nll_nats", pa.float64())])
@@ -18,7 +18,7 @@ def scored(rows: pa.Table, scores: pa.Table) -> pa.Table:
 
 def write_training(place: Place, rows: pa.Table, pool: pa.Table, parents: dict[str, str], waivers: list[dict]) -> None:
     """Write place.training whole: `parents` maps a role to a digest, `waivers` lists what inspections a regime waived."""
-    entry = {
+    making = {
         "kind": "training",
         "regime": place.regime,
         "seed": place.seed,
@@ -31,4 +31,4 @@ def write_training(place: Place, rows: pa.Table, pool: pa.Table, parents: dict[s
     with written_aside(place.training) as aside:
         write_table(aside / "rows.parquet", rows)
         write_table(aside / "pool.parquet", pool)
-        write_json(aside / "entry.json", entry)
+        write_json(aside / MAKING, making)

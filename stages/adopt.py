@@ -6,7 +6,7 @@ copies of the founder's loss.json and examples.json. Params: decodings, regimes.
 
 from herdbook.errors import ParamsError
 from herdbook.files import digest, read_json, read_table, write_json, write_table, written_aside
-from herdbook.layout import HUMAN_TRAIN, PARAMS, Place
+from herdbook.layout import HUMAN_TRAIN, MAKING, PARAMS, Place
 from herdbook.params import Decoding, read_params
 from herdbook.receipt import read_passed_human
 from herdbook.schema import ROWS
@@ -34,6 +34,6 @@ def main(args: list[str]) -> None:
     decoding = name_of(params.regimes[regime].decoding, params.decodings)
     with written_aside(place.offspring) as aside:
         write_table(aside / "rows.parquet", read_table(founder.offspring / decoding / "rows.parquet", ROWS))
-        write_json(aside / "entry.json", read_json(founder.offspring / decoding / "entry.json"))
+        write_json(aside / MAKING, read_json(founder.offspring / decoding / MAKING))
     write_json(place.loss, read_json(founder.loss))
     write_json(place.examples, read_json(founder.examples)[decoding])

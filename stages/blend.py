@@ -1,7 +1,7 @@
 """Blend the training set of a generation from its regime's weights.
 
 Reads the curated offspring and the pool of the parent generation and the human training rows, each with
-its receipt. Writes training/ (rows.parquet, pool.parquet, entry.json),
+its receipt. Writes training/ (rows.parquet, pool.parquet, making.json),
 or why the lineage ended. Params: regimes.R.weights, .budget_rows and .gate."""
 
 import numpy as np
@@ -39,7 +39,7 @@ def waivers(parent: Place, receipts: dict[str, dict], weights: Weights) -> list[
 
     A pool that is kept brings along what was waived when it was blended."""
     used = {"offspring": weights.offspring, "training": weights.previous}
-    inherited = read_json(training_data(parent)["entry"])["waivers"] if weights.previous else []
+    inherited = read_json(training_data(parent)["making"])["waivers"] if weights.previous else []
     return inherited + [
         {"dataset": dataset, "generation": parent.generation, "rules": rules}
         for dataset, receipt in sorted(receipts.items())

@@ -1,12 +1,12 @@
 """Curate the offspring of one generation by its regime's recipe.
 
 Reads offspring/ and, where the recipe compares with them, the held-out documents. Writes curated/
-(rows.parquet, rejected.parquet, entry.json) and counts.json, or why the lineage ended. A set that is
+(rows.parquet, rejected.parquet, making.json) and counts.json, or why the lineage ended. A set that is
 not full is written all the same: its inspection judges it. Params: regimes.R.recipe."""
 
 from herdbook.errors import ParamsError
 from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, written_aside
-from herdbook.layout import HUMAN_HELD_OUT_DOCUMENTS, PARAMS, Place
+from herdbook.layout import HUMAN_HELD_OUT_DOCUMENTS, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
 from herdbook.params import read_params
 from herdbook.recipe import Curated, curate, parse_steps, reads_held_out
@@ -26,8 +26,8 @@ def counts_of(curated: Curated) -> dict:
     }
 
 
-def entry_of(place: Place, curated: Curated, offspring: dict, source: str) -> dict:
-    """The entry of a curated set: `offspring` is the entry of the sampled rows, `source` their digest."""
+def making_of(place: Place, curated: Curated, offspring: dict, source: str) -> dict:
+    """The making of a curated set: `offspring` is the making of the sampled rows, `source` their digest."""
     decoding = {"decoding": offspring["decoding"]} if "decoding" in offspring else {}
     return {
         "kind": "offspring",
@@ -60,9 +60,9 @@ def main(args: list[str]) -> None:
 
     source = place.offspring / "rows.parquet"
     curated = curate(read_table(source, ROWS), steps, recipe.num_rows, held_out)
-    entry = entry_of(place, curated, read_json(place.offspring / "entry.json"), digest(source))
+    making = making_of(place, curated, read_json(place.offspring / MAKING), digest(source))
     with written_aside(place.curated) as aside:
         write_table(aside / "rows.parquet", curated.kept)
         write_table(aside / "rejected.parquet", curated.rejected)
-        write_json(aside / "entry.json", entry)
+        write_json(aside / MAKING, making)
     write_json(place.counts, counts_of(curated))

@@ -86,8 +86,8 @@ def human_rows(documents: pa.Table, tokenizer: Tokenizer, params: Prepare, num_r
     texts = tokenizer.decode([places[i][2] for i in chosen])
     rows = [
         {
-            "id": row_id(None, document, index, block), "generation": 0, "model": None, "document": document, "index": index,
-            "depth": 0.0, "tokens": block, "num_tokens": len(block), "text": text, "nll_nats": None,
+            "id": row_id(None, document, index, block), "generation": 0, "model": None, "document": document, "prompt": None,
+            "index": index, "depth": 0.0, "tokens": block, "num_tokens": len(block), "text": text, "nll_nats": None,
         }
         for (document, index, block), text in zip((places[i] for i in chosen), texts, strict=True)
     ]  # fmt: skip

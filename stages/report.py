@@ -1,7 +1,7 @@
 """Write the report: one HTML file that needs no network and no server.
 
-Reads every record under records/ that the parameters name, reports/metrics.json and
-reports/generations.csv. Writes reports/index.html. Params: seeds, generations, regimes."""
+Reads every record under records/ that the parameters name, reports/metrics.json,
+reports/generations.csv and reports/book.json. Writes reports/index.html. Params: seeds, generations, regimes."""
 
 import base64
 import csv
@@ -16,7 +16,7 @@ from herdbook.charts import VEGA_LITE, Point, chart, swatch
 from herdbook.errors import FileError
 from herdbook.figures import GROUPS, Figure
 from herdbook.files import write_text
-from herdbook.layout import GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT
+from herdbook.layout import BOOK_ROOT, GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT
 from herdbook.lineage import NOT_BRED
 from herdbook.narrative import figure_text, outcome, policy, printable, stops
 from herdbook.params import Params, read_params
@@ -39,6 +39,7 @@ class Run:
     lines: Lines
     human: Mapping[str, Any]  # profile of the human training rows
     human_verdict: str
+    book: Mapping[str, Any]  # its root
 
 
 def read_lines(params: Params) -> Lines:
@@ -172,6 +173,7 @@ def page(run: Run, bundle: str) -> str:
         num_bred=sum(generation.is_bred for generation in run.generations),
         num_generations=len(run.generations),
         human_verdict=run.human_verdict,
+        book=run.book,
         verdict_counts={dataset: verdict_counts(dataset, run.generations) for dataset in DATASETS},
         header=astuple(HEADER),
         table=[astuple(row) for row in table({name: run.metrics[name] for name in run.params.regimes})],
@@ -234,5 +236,6 @@ def main(args: list[str]) -> None:
         lines=read_lines(params),
         human=read_object(HUMAN_PROFILE),
         human_verdict=read_object(HUMAN_RECEIPT)["status"],
+        book=read_object(BOOK_ROOT),
     )
     write_text(REPORT, page(run, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)))

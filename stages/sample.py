@@ -4,6 +4,7 @@ Reads the model, the founder of its seed, and the human rows whose beginnings pr
 offspring/ (for a founder: one folder a decoding) and examples.json; where the model was not bred, why.
 Params: sample, prepare.block_tokens, regimes.R.decoding (a founder: decodings)."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from herdbook import numeric
 from herdbook.errors import ParamsError
 from herdbook.files import read_json, read_table, rounded, write_json, write_table, written_aside
-from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, PARAMS, Place
+from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
 from herdbook.params import Decoding, Params, read_params
 from herdbook.progress import steps
@@ -23,7 +24,14 @@ from herdbook.tokenizer import Tokenizer, load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Prompt = tuple[str | None, list[int]]  # the human document it is from, and its tokens without the start mark
+
+@dataclass(frozen=True)
+class Prompt:
+    """The beginning of a human row: the row's id and document, None where nothing prompts; tokens without the start mark."""
+
+    row: str | None
+    document: str | None
+    tokens: list[int]
 
 
 def prompts_of(human: pa.Table, prompt_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
@@ -34,11 +42,11 @@ def prompts_of(human: pa.Table, prompt_tokens: int, num_rows: int, seed: int) ->
     import torch
 
     if not prompt_tokens:
-        return [(None, [])] * num_rows
-    documents, tokens = human["document"].to_pylist(), human["tokens"].to_pylist()
-    usable = [(document, row[:prompt_tokens]) for document, row in zip(documents, tokens, strict=True) if len(row) > prompt_tokens]
+        return [Prompt(None, None, [])] * num_rows
+    rows = human.select(["id", "document", "tokens"]).to_pylist()
+    usable = [Prompt(row["id"], row["document"], row["tokens"][:prompt_tokens]) for row in rows if len(row["tokens"]) > prompt_tokens]
     if not usable:
-        longest = max(map(len, tokens))
+        longest = max(len(row["tokens"]) for row in rows)
         raise ParamsError(f"params.yaml: sample.prompt_tokens is {prompt_tokens}, must be below the longest human row's {longest} tokens")
     order = torch.randperm(len(usable), generator=torch.Generator().manual_seed(seed)).tolist()
     return [usable[order[i % len(order)]] for i in range(num_rows)]
@@ -51,7 +59,7 @@ def draw(model: "PreTrainedModel", prompts: list[Prompt], decoding: Decoding, pl
     from herdbook.sampler import sample
 
     generator = torch.Generator().manual_seed(numeric.seed_of("sample", place.seed, place.generation))
-    tensor = torch.tensor([[mark, *tokens] for _, tokens in prompts])
+    tensor = torch.tensor([[mark, *prompt.tokens] for prompt in prompts])
     with steps(f"sample {place.regime} {place.seed} {place.generation}", len(prompts)) as advance:
         return sample(model, tensor, decoding, params.prepare.block_tokens, mark, generator, params.sample.batch_rows, advance)
 
@@ -63,15 +71,16 @@ def offspring_rows(
     texts = tokenizer.decode(drawn)
     return rows_table([
         {
-            "id": row_id(model, document, index, tokens), "generation": place.number, "model": model, "document": document,
-            "index": index, "depth": 1 + depth, "tokens": tokens, "num_tokens": len(tokens), "text": text, "nll_nats": rounded(loss),
+            "id": row_id(model, prompt.document, index, tokens), "generation": place.number, "model": model, "document": prompt.document,
+            "prompt": prompt.row, "index": index, "depth": 1 + depth, "tokens": tokens, "num_tokens": len(tokens), "text": text,
+            "nll_nats": rounded(loss),
         }
-        for index, ((document, _), tokens, text, loss) in enumerate(zip(prompts, drawn, texts, nll, strict=True))
+        for index, (prompt, tokens, text, loss) in enumerate(zip(prompts, drawn, texts, nll, strict=True))
     ])  # fmt: skip
 
 
 def sample_into(directory: Path, place: Place, decoding: Decoding, params: Params) -> list[dict[str, str]]:
-    """Sample one decoding of a model and write its rows and entry; the first rows as prompt and text."""
+    """Sample one decoding of a model and write its rows and making; the first rows as prompt and text."""
     from herdbook.models import device_of, open_model, row_nll, weights_digest
 
     numeric.pin_torch()
@@ -81,17 +90,17 @@ def sample_into(directory: Path, place: Place, decoding: Decoding, params: Param
     )
     drawn = draw(open_model(place.model, device), prompts, decoding, place, params, tokenizer.mark)
     nll = row_nll(open_model(place.founder.model, device), drawn, tokenizer.mark)
-    model, depth = weights_digest(place.model), read_json(place.model / "entry.json")["depth"]
+    model, depth = weights_digest(place.model), read_json(place.model / MAKING)["depth"]
     rows = offspring_rows(drawn, prompts, nll, place, model, depth, tokenizer)
-    entry: dict[str, Any] = {
+    making: dict[str, Any] = {
         "kind": "offspring", "regime": place.regime, "seed": place.seed, "generation": place.generation, "model": model,
         "founder": weights_digest(place.founder.model), "decoding": decoding.model_dump(), "depth": 1 + depth, "num_rows": rows.num_rows,
     }  # fmt: skip
     with written_aside(directory) as aside:
         write_table(aside / "rows.parquet", rows)
-        write_json(aside / "entry.json", entry)
+        write_json(aside / MAKING, making)
     shown = params.sample.num_examples
-    beginnings = tokenizer.decode([tokens for _, tokens in prompts[:shown]])
+    beginnings = tokenizer.decode([prompt.tokens for prompt in prompts[:shown]])
     return [{"prompt": prompt, "text": text} for prompt, text in zip(beginnings, rows["text"].to_pylist()[:shown], strict=True)]
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from herdbook import numeric
 from herdbook.errors import ModelError, ParamsError
 from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, written_aside
-from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_HELD_OUT, HUMAN_RECEIPT, PARAMS, Place
+from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_HELD_OUT, HUMAN_RECEIPT, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
 from herdbook.params import Params, read_params
 from herdbook.progress import steps
@@ -40,7 +40,7 @@ def num_steps(place: Place, num_rows: int, params: Params) -> int:
     from herdbook.training import steps_per_epoch
 
     if place.regime != FOUNDER and params.regimes[place.regime].compute == "steps":
-        return int(read_json(place.founder.model / "entry.json")["num_steps"])
+        return int(read_json(place.founder.model / MAKING)["num_steps"])
     return params.train.epochs * steps_per_epoch(num_rows, params.train.batch_rows)
 
 
@@ -77,15 +77,13 @@ def evaluate(model: "PreTrainedModel") -> tuple[dict[str, float], list[float]]:
     return loss, nll
 
 
-def write_model(place: Place, model: "PreTrainedModel", entry: dict[str, Any]) -> None:
-    """Write the model folder with its entry, whole or not at all."""
+def write_model(place: Place, model: "PreTrainedModel", making: dict[str, Any]) -> None:
+    """Write the model folder with its making, whole or not at all."""
     from herdbook.models import save_model
 
     with written_aside(place.model) as aside:
         save_model(model, BASE_MODEL, aside)
-        write_json(
-            aside / "entry.json", {"kind": "model", "regime": place.regime, "seed": place.seed, "generation": place.generation, **entry}
-        )
+        write_json(aside / MAKING, {"kind": "model", "regime": place.regime, "seed": place.seed, "generation": place.generation, **making})
 
 
 def train_founder(place: Place, params: Params) -> None:
@@ -104,11 +102,11 @@ def train_founder(place: Place, params: Params) -> None:
         "split": ["train"] * rows.num_rows + ["held_out"] * held_out.num_rows,
         "nll_nats": [rounded(value) for value in train_nll + held_out_nll],
     }))  # fmt: skip
-    write_model(place, model, entry_of(model, path, HUMAN_RECEIPT, start, taken["num_steps"], 0.0, []))
+    write_model(place, model, making_of(model, path, HUMAN_RECEIPT, start, taken["num_steps"], 0.0, []))
     write_json(place.loss, {**{key: rounded(value) for key, value in loss.items()}, **taken})
 
 
-def entry_of(model: "PreTrainedModel", data: Path, receipt: Path, start: str, count: int, depth: float, waivers: list) -> dict[str, Any]:
+def making_of(model: "PreTrainedModel", data: Path, receipt: Path, start: str, count: int, depth: float, waivers: list) -> dict[str, Any]:
     """What the record says of a model."""
     return {
         "training": digest(data), "receipt": digest(receipt), "start": start, "num_steps": count, "depth": rounded(depth),
@@ -133,11 +131,11 @@ def train_generation(place: Place, params: Params) -> None:
     rows = read_table(data["rows"], ROWS)
     model, taken = fit(place, rows, regime.start, params)
     loss, _ = evaluate(model)
-    waivers = list(read_json(data["entry"])["waivers"])
+    waivers = list(read_json(data["making"])["waivers"])
     if rules := waived_rules(receipt):
         waivers.append({"dataset": "training", "generation": place.generation, "rules": rules})
-    entry = entry_of(model, data["rows"], place.receipt("training"), regime.start, taken["num_steps"], mean_depth(rows), waivers)
-    write_model(place, model, entry)
+    making = making_of(model, data["rows"], place.receipt("training"), regime.start, taken["num_steps"], mean_depth(rows), waivers)
+    write_model(place, model, making)
     write_json(place.loss, {**{key: rounded(value) for key, value in loss.items()}, **taken})
 
 

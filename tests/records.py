@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 DECODING = {"num_rows": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "num_beams": 1, "repetition_penalty": 1.0}
+BOOK = {"root": "ab" * 32, "num_entries": 5, "num_not_bred": 0}
 EXAMPLES = [{"prompt": "Once", "text": "upon a time"}]
 SHARES = (
     "distinct_1", "distinct_2", "distinct_3", "tail_coverage", "tail_share", "repetition", "exact_duplicate_share", "near_duplicate_share",
@@ -93,6 +94,7 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
     policies = {"decodings": {"top_k_50": DECODING}, "regimes": {name: {**regime, "gate": gate} for name, gate in regimes.items()}}
     (root / "params.yaml").write_text(yaml.safe_dump({**whole, **policies, **lists}, sort_keys=False))
 
+    write(root / "reports/book.json", BOOK)
     records = root / "records"
     write(records / "human/split.json", {})
     write(records / "human/profile.json", {**profile(0.5), **dict.fromkeys(NLL)})

@@ -59,8 +59,8 @@ def test_a_model_opens_in_transformers(project):
 
 def test_the_waiver_of_the_replace_lineage_is_on_record(project):
     assert receipt(project, "replace/s0/g1/training/receipt.json")["status"] != "passed"
-    entry = json.loads((project / "runs/replace/s0/g1/model/entry.json").read_text())
-    assert any(waiver["dataset"] == "training" for waiver in entry["waivers"])
+    making = json.loads((project / "runs/replace/s0/g1/model/making.json").read_text())
+    assert any(waiver["dataset"] == "training" for waiver in making["waivers"])
 
 
 def test_a_stopped_lineage_leaves_its_reason_and_the_run_still_completes(project):

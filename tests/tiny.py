@@ -70,7 +70,7 @@ def write_training(place: Place, verdict: str = "passed", waivers: tuple = ()) -
     """An inspected training set."""
     workspace.write_generation(place, training=verdict)
     data = training_data(place)
-    write_json(data["entry"], {"waivers": list(waivers)})
+    write_json(data["making"], {"waivers": list(waivers)})
     workspace.write_receipt(place.receipt("training"), "training", data, verdict)
 
 

@@ -17,7 +17,7 @@ def workspace(tmp_path, monkeypatch):
     build(tmp_path)
     for name in ("top_k_50", "cooled"):
         write_table(FOUNDER.offspring / name / "rows.parquet", rows_of(name, 3, model="m"))
-        write_json(FOUNDER.offspring / name / "entry.json", {"model": "m", "decoding": name})
+        write_json(FOUNDER.offspring / name / "making.json", {"model": "m", "decoding": name})
     write_json(FOUNDER.loss, {"held_out_loss_nats": 5.0})
     write_json(FOUNDER.examples, {"top_k_50": [{"prompt": "a", "text": "b"}], "cooled": []})
 
@@ -29,13 +29,13 @@ def test_a_lineage_begins_with_the_human_rows_scored_by_its_founder():
     assert rows["id"].equals(HUMAN["id"])
     assert set(rows["nll_nats"].to_pylist()) == {4.0}
     assert digest(place.training / "pool.parquet") == digest(place.training / "rows.parquet")
-    assert read_json(place.training / "entry.json")["parents"] == [{"role": "human", "digest": digest(HUMAN_TRAIN)}]
+    assert read_json(place.training / "making.json")["parents"] == [{"role": "human", "digest": digest(HUMAN_TRAIN)}]
 
 
 def test_a_lineage_takes_the_founder_s_offspring_of_its_own_decoding():
     adopt.main(["replace", "s0"])
     place = Place("replace", "s0", "g0")
-    assert read_json(place.offspring / "entry.json")["decoding"] == "top_k_50"
+    assert read_json(place.offspring / "making.json")["decoding"] == "top_k_50"
     assert read_table(place.offspring / "rows.parquet", ROWS).equals(rows_of("top_k_50", 3, model="m"))
     assert read_json(place.examples) == [{"prompt": "a", "text": "b"}]
     assert read_json(place.loss) == {"held_out_loss_nats": 5.0}

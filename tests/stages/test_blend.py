@@ -31,10 +31,10 @@ def test_replace_trains_on_exactly_the_curated_offspring():
     write_generation(parent)
     place = run("replace")
     assert read_table(place.training / "rows.parquet", ROWS).equals(OFFSPRING)
-    entry = read_json(place.training / "entry.json")
-    assert entry["composition"] == {"g0": {"rows": 20, "tokens": 80}}
-    assert entry["depth"] == 1.0
-    assert entry["parents"] == [{"role": "offspring", "digest": digest(parent.curated / "rows.parquet")}]
+    making = read_json(place.training / "making.json")
+    assert making["composition"] == {"g0": {"rows": 20, "tokens": 80}}
+    assert making["depth"] == 1.0
+    assert making["parents"] == [{"role": "offspring", "digest": digest(parent.curated / "rows.parquet")}]
 
 
 def test_human_rows_come_with_the_founder_s_score():
@@ -46,14 +46,14 @@ def test_human_rows_come_with_the_founder_s_score():
 
 def test_accumulate_names_the_pool_it_keeps_as_a_parent():
     write_generation(places("accumulate")[0])
-    entry = read_json(run("accumulate").training / "entry.json")
-    assert [parent["role"] for parent in entry["parents"]] == ["offspring", "previous"]
-    assert entry["composition"]["human"]["rows"] == HUMAN.num_rows
+    making = read_json(run("accumulate").training / "making.json")
+    assert [parent["role"] for parent in making["parents"]] == ["offspring", "previous"]
+    assert making["composition"]["human"]["rows"] == HUMAN.num_rows
 
 
 def test_a_waived_breach_is_used_and_on_record():
     write_generation(places("replace")[0], offspring="failed")
-    waivers = read_json(run("replace").training / "entry.json")["waivers"]
+    waivers = read_json(run("replace").training / "making.json")["waivers"]
     assert waivers == [{"dataset": "offspring", "generation": "g0", "rules": ["distinct_2: expect_column_min_to_be_between"]}]
 
 
@@ -75,7 +75,7 @@ def test_descendants_of_a_stopped_generation_carry_its_reason():
 
 def test_a_dataset_of_weight_zero_needs_no_waiver():
     write_generation(places("replace")[0], training="failed")
-    assert read_json(run("replace").training / "entry.json")["waivers"] == []
+    assert read_json(run("replace").training / "making.json")["waivers"] == []
 
 
 def test_a_failed_training_set_ends_a_lineage_under_block_even_where_nothing_is_taken_from_it():
@@ -86,19 +86,19 @@ def test_a_failed_training_set_ends_a_lineage_under_block_even_where_nothing_is_
 def test_a_pool_that_is_kept_brings_its_waivers_along():
     parent, place = places("accumulate")
     write_generation(parent, offspring="failed")
-    waived = read_json(run("accumulate").training / "entry.json")["waivers"]
+    waived = read_json(run("accumulate").training / "making.json")["waivers"]
     write_generation(place)
     write_training(place, HUMAN, HUMAN, {}, waived)
     write_receipt(place.receipt("training"), "training", training_data(place))
     blend.main(["accumulate", "s0", "g1", "g2"])
-    assert read_json(Place("accumulate", "s0", "g2").training / "entry.json")["waivers"] == waived != []
+    assert read_json(Place("accumulate", "s0", "g2").training / "making.json")["waivers"] == waived != []
 
 
 def test_a_waiver_struck_from_the_record_is_refused():
     parent, _ = places("replace")
     write_generation(parent)
-    write_json(parent.training / "entry.json", {"waivers": ["none, really"]})
-    with pytest.raises(InspectionError, match=r"training/entry\.json"):
+    write_json(parent.training / "making.json", {"waivers": ["none, really"]})
+    with pytest.raises(InspectionError, match=r"training/making\.json"):
         run("replace")
 
 

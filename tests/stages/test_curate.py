@@ -33,7 +33,7 @@ def write_offspring(*texts: str) -> None:
         for n, text in enumerate(texts)
     ]
     write_table(PLACE.offspring / "rows.parquet", rows_table(rows))
-    write_json(PLACE.offspring / "entry.json", {"kind": "offspring", "model": "m", "decoding": DECODING})
+    write_json(PLACE.offspring / "making.json", {"kind": "offspring", "model": "m", "decoding": DECODING})
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_what_passes_the_recipe_is_kept_and_everything_else_is_told():
 
 def test_the_entry_says_where_the_rows_come_from():
     main(ARGS)
-    assert read_json(PLACE.curated / "entry.json") == {
+    assert read_json(PLACE.curated / "making.json") == {
         "kind": "offspring",
         "regime": "curated",
         "seed": "s0",
@@ -100,9 +100,9 @@ def test_a_set_that_nothing_fills_is_written_all_the_same():
     write_offspring("one", "two", "three")
     main(ARGS)
     assert texts_of("rows.parquet") == []
-    counts, entry = read_json(PLACE.counts), read_json(PLACE.curated / "entry.json")
+    counts, making = read_json(PLACE.counts), read_json(PLACE.curated / "making.json")
     assert (counts["num_in"], counts["num_out"], counts["is_full"]) == (3, 0, False)
-    assert (entry["num_rows"], entry["num_tokens"], entry["depth"]) == (0, 0, None)
+    assert (making["num_rows"], making["num_tokens"], making["depth"]) == (0, 0, None)
 
 
 def test_held_out_text_is_read_only_where_the_recipe_compares_with_it():

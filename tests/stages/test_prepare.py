@@ -179,6 +179,7 @@ def test_a_human_row_says_where_it_is_from():
         "generation": 0,
         "model": None,
         "document": corpus["id"][0].as_py(),
+        "prompt": None,
         "index": last,
         "depth": 0.0,
         "tokens": tokens[last * 16 :],

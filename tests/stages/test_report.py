@@ -67,6 +67,7 @@ def rendered(bundle="window.vegaEmbed = null;"):
         lines=report.read_lines(params),
         human=report.read_object(report.HUMAN_PROFILE),
         human_verdict="passed",
+        book=made.BOOK,
     )
     return report.page(run, bundle)
 
@@ -91,6 +92,10 @@ def test_the_page_lets_no_script_run_but_its_own(project):
     for script in page.scripts[1:]:
         assert f"'{report._hash(script)}'" in policy
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+
+
+def test_the_root_of_the_book_is_on_the_page(project):
+    assert f"5 in all; the root that binds them is {made.BOOK['root']}" in Page(rendered()).text
 
 
 def test_the_same_records_give_the_same_bytes(project):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from herdbook import numeric
 from herdbook.errors import ModelError, ParamsError
 from herdbook.files import digest, read_json, read_table, write_json
-from herdbook.layout import BASE_MODEL, PARAMS, Place
+from herdbook.layout import BASE_MODEL, HUMAN_TRAIN, PARAMS, Place
 from herdbook.lineage import not_bred, write_not_bred
 from herdbook.models import fresh_model, open_model, row_nll, save_model, weights_digest
 from herdbook.rows import row_id
@@ -37,7 +37,7 @@ def workspace(tmp_path, monkeypatch):
 def write_model(place: Place, seed: int, depth: float) -> None:
     """An untrained model, entered as one of that depth."""
     save_model(fresh_model(BASE_MODEL, seed), BASE_MODEL, place.model)
-    write_json(place.model / "entry.json", {"depth": depth})
+    write_json(place.model / "making.json", {"depth": depth})
 
 
 def sampled(place: Place) -> list[dict]:
@@ -59,10 +59,11 @@ def test_rows_say_who_wrote_them_from_what_and_how_deep():
     for index, row in enumerate(rows):
         assert (row["generation"], row["model"], row["index"], row["depth"]) == (1, model, index, 2.5)
         assert row["document"] == "human"
+        assert row["prompt"] in read_table(HUMAN_TRAIN, ROWS)["id"].to_pylist()
         assert row["id"] == row_id(model, "human", index, row["tokens"])
         assert row["num_tokens"] == len(row["tokens"]) <= 6
         assert row["text"] == load_tokenizer(BASE_MODEL).decode([row["tokens"]])[0]
-    assert read_json(CHILD.offspring / "entry.json") == {
+    assert read_json(CHILD.offspring / "making.json") == {
         "kind": "offspring", "regime": "replace", "seed": "s0", "generation": "g1", "model": model,
         "founder": weights_digest(FOUNDER.model), "decoding": DECODING, "depth": 2.5, "num_rows": 12,
     }  # fmt: skip
@@ -105,7 +106,7 @@ def test_equal_models_of_a_generation_write_the_same_in_every_regime():
 def test_without_prompt_tokens_the_start_mark_prompts():
     change("sample", prompt_tokens=0)
     write_model(CHILD, 2, 0.0)
-    assert {row["document"] for row in sampled(CHILD)} == {None}
+    assert {(row["document"], row["prompt"]) for row in sampled(CHILD)} == {(None, None)}
     assert {example["prompt"] for example in read_json(CHILD.examples)} == {""}
 
 
@@ -123,7 +124,7 @@ def test_prompts_go_round_the_rows_that_are_long_enough_in_one_shuffled_order(le
     human = [rows_of(f"d{i}", 1, tokens=[i + 1] * length) for i, length in enumerate(lengths)]
     table = pa.concat_tables(human)
     usable = {(f"d{i}", (i + 1, i + 1)) for i, length in enumerate(lengths) if length > 2}
-    found = [(document, tuple(tokens)) for document, tokens in sample.prompts_of(table, 2, num_rows, 5)]
+    found = [(prompt.document, tuple(prompt.tokens)) for prompt in sample.prompts_of(table, 2, num_rows, 5)]
     assert len(found) == num_rows
     assert len(set(found)) == min(num_rows, len(usable))
     assert set(found) <= usable

@@ -37,8 +37,8 @@ def bred(regime: str, seed: str = "s0") -> Place:
     return place
 
 
-def entry(place: Place) -> dict:
-    return read_json(place.model / "entry.json")
+def making(place: Place) -> dict:
+    return read_json(place.model / "making.json")
 
 
 def weights(place: Place) -> str:
@@ -50,9 +50,9 @@ def weights(place: Place) -> str:
 
 def test_a_founder_is_entered_with_what_it_learnt_from():
     place = found()
-    assert entry(place) == {
+    assert making(place) == {
         "kind": "model", "regime": "founder", "seed": "s0", "generation": "g0", "training": digest(HUMAN_TRAIN), "start": "fresh",
-        "receipt": digest(HUMAN_RECEIPT), "num_steps": 10, "depth": 0.0, "waivers": [], "device": entry(place)["device"],
+        "receipt": digest(HUMAN_RECEIPT), "num_steps": 10, "depth": 0.0, "waivers": [], "device": making(place)["device"],
         "num_parameters": sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(place.model).parameters()),
     }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_a_pretrained_base_is_where_a_founder_starts():
         (BASE_MODEL / name).write_bytes((model / name).read_bytes())
     before = read_json(FOUNDER.loss)["train_loss_first_nats"]
     place = found()
-    assert entry(place)["start"] == "pretrained"
+    assert making(place)["start"] == "pretrained"
     assert read_json(place.loss)["train_loss_first_nats"] < before
 
 
@@ -112,10 +112,10 @@ def test_a_pretrained_base_is_where_a_founder_starts():
 
 def test_a_generation_takes_as_many_steps_as_its_founder_or_its_own_epochs(tmp_path):
     found()
-    write_json(FOUNDER.model / "entry.json", {**entry(FOUNDER), "num_steps": 3})
+    write_json(FOUNDER.model / "making.json", {**making(FOUNDER), "num_steps": 3})
     for regime, steps in (("replace", 3), ("free", 10)):
         write_training(Place(regime, "s0", "g1"))
-        assert entry(bred(regime))["num_steps"] == steps
+        assert making(bred(regime))["num_steps"] == steps
 
 
 def test_fresh_starts_of_a_seed_are_the_same_for_every_regime():
@@ -129,7 +129,7 @@ def test_a_regime_may_start_from_the_founder():
     found()
     write_training(Place("resumed", "s0", "g1"))
     place = bred("resumed")
-    assert entry(place)["start"] == "founder"
+    assert making(place)["start"] == "founder"
     assert read_json(place.loss)["train_loss_first_nats"] < read_json(FOUNDER.loss)["train_loss_first_nats"]
 
 
@@ -140,8 +140,8 @@ def test_depth_is_that_of_the_training_set():
     data = training_data(place)
     write_table(data["rows"], OFFSPRING)
     write_receipt(place.receipt("training"), "training", data)
-    assert entry(bred("replace"))["depth"] == 1.0
-    assert entry(place)["training"] == digest(data["rows"])
+    assert making(bred("replace"))["depth"] == 1.0
+    assert making(place)["training"] == digest(data["rows"])
 
 
 @pytest.mark.parametrize("verdict", ["failed", "errored"])
@@ -149,7 +149,7 @@ def test_a_waived_breach_trains_and_joins_the_waivers_before_it(verdict):
     found()
     earlier = {"dataset": "offspring", "generation": "g0", "rules": ["a rule"]}
     write_training(Place("replace", "s0", "g1"), verdict, (earlier,))
-    assert entry(bred("replace"))["waivers"] == [earlier, {"dataset": "training", "generation": "g1", "rules": [RULE]}]
+    assert making(bred("replace"))["waivers"] == [earlier, {"dataset": "training", "generation": "g1", "rules": [RULE]}]
 
 
 @pytest.mark.parametrize("verdict", ["failed", "errored"])
@@ -170,7 +170,7 @@ def test_a_generation_that_was_not_bred_passes_its_reason_on():
     assert read_json(place.loss) == {**stop, "status": "not bred"}
 
 
-@pytest.mark.parametrize("name", ["rows", "pool", "entry"])
+@pytest.mark.parametrize("name", ["rows", "pool", "making"])
 def test_altered_training_data_are_refused_under_every_gate(name):
     found()
     place = Place("replace", "s0", "g1")

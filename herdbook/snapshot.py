@@ -1,0 +1,216 @@
+"""The project as it is in the workspace, or as it was at a git revision: every file of it, wherever its bytes lie.
+
+Tracked files come from git, outputs from the workspace, from DVC's cache or, one by one, from its remote.
+Nothing is checked out and nothing in the workspace is touched."""
+
+import configparser
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from herdbook.book import Book, read_book
+from herdbook.errors import BookError, FileError
+from herdbook.layout import BOOK, BOOK_ROOT, LOCK
+from herdbook.remote import Remote
+
+
+@dataclass
+class Snapshot:
+    """Files of the project at `root`; `commit` is None for the workspace. Made by `snapshot`."""
+
+    root: Path
+    commit: str | None
+    label: str  # how a person named it
+    _scratch: Path
+    _remote: Remote
+    _outs: dict[str, dict[str, Any]] | None = None
+    _manifests: dict[str, dict[str, str]] = field(default_factory=dict)
+    _tracked: frozenset[Path] | None = None
+
+    @property
+    def lock(self) -> Mapping[str, Any]:
+        """The stages of dvc.lock by name; BookError where there are none."""
+        try:
+            stages = yaml.load(self.read(LOCK), Loader=yaml.CSafeLoader)["stages"]
+            return dict(stages)
+        except MissingError as error:
+            raise BookError(f"{self.label}: has no {LOCK}, so no pipeline was run there; choose another revision") from error
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise BookError(f"{LOCK}: cannot be read as a lock ({' '.join(str(error).split())[:200]}); git checkout {LOCK}") from error
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file, a path of the project; MissingError where they cannot be had."""
+        return self.local(path).read_bytes()
+
+    def local(self, path: Path) -> Path:
+        """A file on this machine with the bytes of `path`, not to be written to; MissingError where there is none."""
+        if self.commit is None and (self.root / path).is_file():
+            return self.root / path
+        if path in self.tracked:
+            return self._from_git(path)
+        if (md5 := self.md5_of(path)) is not None:
+            return self._object(path, md5)
+        raise MissingError(path, f"not in {self.label}, and no output that {LOCK} knows")
+
+    @property
+    def tracked(self) -> frozenset[Path]:
+        """The files that git has at the revision; none for the workspace, where they lie."""
+        if self._tracked is None:
+            listed = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit).stdout if self.commit else b""
+            self._tracked = frozenset(Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name)
+        return self._tracked
+
+    def md5_of(self, path: Path) -> str | None:
+        """The md5 that dvc.lock (data.dvc for the corpus) records for a file; None for what is no output."""
+        if path in (LOCK, Path("data.dvc")):
+            return None
+        outs = self._recorded()
+        for top in (path, *path.parents):
+            if (out := outs.get(top.as_posix())) is not None:
+                if top == path:
+                    return None if out["md5"].endswith(".dir") else str(out["md5"])
+                return self._manifest(top, out["md5"]).get(path.relative_to(top).as_posix())
+        return None
+
+    def recorded_md5(self, path: Path) -> str | None:
+        """The md5 that dvc.lock records for a whole output, a file or a folder (its manifest's, .dir left off)."""
+        out = self._recorded().get(path.as_posix())
+        return str(out["md5"]).removesuffix(".dir") if out else None
+
+    def folder(self, path: Path) -> Path:
+        """A folder on this machine with the files of an output folder, not to be written to; MissingError where one cannot be had."""
+        if self.commit is None and (self.root / path).is_dir():
+            return self.root / path
+        copy = self._scratch / "folders" / path
+        for file in self.files_below(path):
+            target = copy / file.relative_to(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.local(file), target)
+        if not copy.is_dir():
+            raise MissingError(path, f"not in {self.label}")
+        return copy
+
+    def files_below(self, folder: Path) -> list[Path]:
+        """The files of an output folder, sorted, as they lie in the workspace or as they were recorded."""
+        if self.commit is None and (self.root / folder).is_dir():
+            found = (path for path in (self.root / folder).rglob("*") if path.is_file())
+            return sorted(path.relative_to(self.root) for path in found)
+        out = self._recorded().get(folder.as_posix())
+        return sorted(folder / name for name in self._manifest(folder, out["md5"])) if out else []
+
+    def objects(self, path: Path, md5: str) -> dict[Path, Path]:
+        """The local objects of a file, or of a folder (an md5 ending in .dir), by path, whatever lies in the workspace now."""
+        if not md5.endswith(".dir"):
+            return {path: self._object(path, md5)}
+        return {path / name: self._object(path / name, own) for name, own in self._manifest(path, md5).items()}
+
+    def _recorded(self) -> dict[str, dict[str, Any]]:
+        if self._outs is None:
+            self._outs = {out["path"]: out for stage in self.lock.values() for out in stage.get("outs", ())}
+            try:
+                document = yaml.load(self.read(Path("data.dvc")), Loader=yaml.CSafeLoader)
+                self._outs |= {out["path"]: out for out in document["outs"]}
+            except MissingError:
+                pass  # a project may have no corpus yet
+        return self._outs
+
+    def _manifest(self, folder: Path, md5: str) -> dict[str, str]:
+        """The md5 of each file of a recorded folder, by its name there."""
+        if md5 not in self._manifests:
+            try:
+                listed = json.loads(self._object(folder, md5).read_bytes())
+                self._manifests[md5] = {entry["relpath"]: entry["md5"] for entry in listed if ".." not in Path(entry["relpath"]).parts}
+            except (ValueError, KeyError, TypeError) as error:
+                raise MissingError(folder, f"DVC's list of its files, md5 {md5[:12]}, cannot be read ({error})") from error
+        return self._manifests[md5]
+
+    def _object(self, path: Path, md5: str) -> Path:
+        """The object of DVC's cache, or a copy of it that is fetched from the remote."""
+        if (cached := cache_of(self.root) / "files" / "md5" / md5[:2] / md5[2:]).is_file():
+            return cached
+        if (fetched := self._scratch / "objects" / md5).is_file():
+            return fetched
+        try:
+            self._remote.fetch(md5, fetched)
+        except FileError as error:
+            raise MissingError(path, f"md5 {md5[:12]} is neither in DVC's cache nor in a remote ({error})") from error
+        return fetched
+
+    def _from_git(self, path: Path) -> Path:
+        copy = self._scratch / "tracked" / path
+        if not copy.is_file():
+            done = _git(self.root, "show", f"{self.commit}:./{path.as_posix()}")
+            if done.returncode:
+                raise MissingError(path, f"not in {self.label}")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(done.stdout)
+        return copy
+
+
+class MissingError(FileError):
+    """A file of a snapshot cannot be had: neither in the workspace nor in DVC's cache or remote."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+
+
+@contextmanager
+def snapshot(root: Path, revision: str | None = None) -> Iterator[Snapshot]:
+    """The workspace at `root`, or one git revision of it; BookError where git does not know the revision."""
+    commit = None
+    if revision is not None:
+        done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if done.returncode:
+            raise BookError(f"{revision}: git knows no such revision here; git log --oneline lists them")
+        commit = done.stdout.decode().strip()
+    with tempfile.TemporaryDirectory(prefix="herdbook-") as scratch:
+        yield Snapshot(root, commit, revision or "the workspace", Path(scratch), Remote(root))
+
+
+def book_of(now: Snapshot) -> Book:
+    """The book of the workspace or of a revision; BookError where the pipeline had none there."""
+    try:
+        return read_book(now.read)
+    except MissingError as error:
+        if now.recorded_md5(BOOK):
+            raise
+        if now.commit is None:
+            raise BookError(f"{now.label} has no book; write it with dvc repro book") from error
+        first = since(now.root, BOOK_ROOT)
+        known = f"; the first one is in {first}" if first else ""
+        raise BookError(f"{now.label}: its pipeline wrote no book{known}; choose a revision that has one") from error
+
+
+def uncommitted(root: Path) -> list[str]:
+    """Tracked files that differ from the last commit, and untracked ones, as git status names them."""
+    done = _git(root, "status", "--porcelain", "-z")
+    return [line[3:] for line in done.stdout.decode(errors="replace").split("\0") if line] if done.returncode == 0 else []
+
+
+def since(root: Path, path: Path) -> str | None:
+    """The oldest commit that has a tracked file, as its short name and day; None where none has."""
+    done = _git(root, "log", "--diff-filter=A", "--format=%h of %cs", "--", path.as_posix())
+    return next(iter(done.stdout.decode().splitlines()[::-1]), None)
+
+
+def cache_of(root: Path) -> Path:
+    """Where DVC keeps objects, as .dvc/config or .dvc/config.local says."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    config.read([root / ".dvc/config", root / ".dvc/config.local"], encoding="utf-8")
+    return (root / ".dvc" / config.get("cache", "dir", fallback="cache")).resolve()
+
+
+def _git(root: Path, *words: str) -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise BookError("git: not found; install it to look at revisions") from error

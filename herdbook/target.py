@@ -1,0 +1,135 @@
+"""What a person means by a target: an artefact by name, by path, by a digest or its beginning, or one row."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from herdbook.artefacts import ROW_KINDS
+from herdbook.book import Book, entry_path
+from herdbook.entry import Entry, weights_of
+from herdbook.errors import BookError, FileError
+from herdbook.snapshot import MissingError, Snapshot
+
+_MIN_DIGITS = 6  # of a digest's beginning
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a dataset: the values of its columns, and the name of the dataset that it was written into first."""
+
+    dataset: str
+    values: dict[str, object]
+
+
+def find(target: str, book: Book, snapshot: Snapshot) -> str:
+    """The name of the one artefact that `target` names, a path or a digest.
+
+    Raises BookError where there is none (with near matches) or more than one (with all of them)."""
+    found = list(dict.fromkeys(_candidates(target, book, snapshot)))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+        raise BookError(f"{target}: is that of {len(found)} artefacts: {shown}; name one of them")
+    near = difflib.get_close_matches(target, book.entries, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else f"such names are {', '.join(list(book.entries)[-3:])}"
+    raise BookError(f"{target}: no dataset, model, file, digest or row of {snapshot.label}; {hint}")
+
+
+def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
+    if target in book.entries:
+        yield target
+        return
+    path = target.rstrip("/").removeprefix("./")
+    absolute = Path(path)
+    if absolute.is_absolute() and absolute.is_relative_to(snapshot.root):
+        path = absolute.relative_to(snapshot.root).as_posix()
+    for name, entry in book.entries.items():
+        if path in _paths(name, entry):
+            yield name
+    prefix = target.lower().removeprefix("sha256:").removeprefix("md5:")
+    if len(prefix) >= _MIN_DIGITS and set(prefix) <= _HEX:
+        for name, entry in book.entries.items():
+            if any(digest.startswith(prefix) for digest in _digests(name, entry, book, snapshot)):
+                yield name
+
+
+def _paths(name: str, entry: Entry) -> set[str]:
+    """Every path that belongs to an artefact: its own, its files', its records' and its entry's."""
+    top = Path(entry["path"])
+    own = {entry["path"], entry_path(name).as_posix()} | {(top / file).as_posix() for file in entry["files"]} | set(entry["records"])
+    inspection = entry["inspection"]
+    return own | ({inspection[part]["path"] for part in ("receipt", "profile")} if inspection else set())
+
+
+def _digests(name: str, entry: Entry, book: Book, snapshot: Snapshot) -> Iterator[str]:
+    """Every sha256 that names an artefact or a part of it, and the md5 that DVC has for its files."""
+    yield from (book.ids[name], entry["digest"], *entry["records"].values())
+    if entry["kind"] == "model":
+        yield weights_of(entry)
+    for file in entry["files"].values():
+        yield file["sha256"]
+    if inspection := entry["inspection"]:
+        yield from (inspection[part]["sha256"] for part in ("receipt", "profile"))
+    for path in (entry["path"], *(f"{entry['path']}/{file}" for file in entry["files"])):
+        if md5 := snapshot.recorded_md5(Path(path)):
+            yield md5
+
+
+def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
+    """The row whose id is `target` or begins with it, in the dataset that it was first written into; None without one.
+
+    Looks into what people and models wrote, not into what was made of it. Raises BookError where rows of
+    several ids begin so."""
+    prefix = target.lower()
+    if len(prefix) < _MIN_DIGITS or not set(prefix) <= _HEX:
+        return None
+    found: dict[str, Row] = {}
+    for name, path in row_files(book, snapshot, ("human", "offspring")):
+        ids = pq.read_table(path, columns=["id"])["id"]
+        is_it = pc.equal(ids, prefix) if len(prefix) == 64 else pc.starts_with(ids, prefix)
+        for place in pc.indices_nonzero(is_it).to_pylist():
+            row_id = ids[place].as_py()
+            if row_id not in found:
+                found[row_id] = Row(name, row_at(path, place))
+        if len(prefix) == 64 and found:
+            break
+    if len(found) > 1:
+        raise BookError(f"{target}: {len(found)} rows begin so, such as {', '.join(sorted(found)[:3])}; give more digits")
+    return next(iter(found.values()), None)
+
+
+def row_files(book: Book, snapshot: Snapshot, kinds: tuple[str, ...] = ROW_KINDS) -> Iterator[tuple[str, Path]]:
+    """(name, local file) of each table of rows of these kinds, parents first; those that cannot be had are left out."""
+    for name, entry in book.entries.items():
+        if entry["kind"] in kinds and entry["status"] == "bred":
+            path = Path(entry["path"])
+            try:
+                yield name, snapshot.local(path if len(entry["files"]) == 1 else path / "rows.parquet")
+            except MissingError:
+                continue  # the audit says which
+
+
+def row_at(path: Path, place: int) -> dict[str, object]:
+    """The values of one row of a parquet file, by column."""
+    try:
+        table = pa.Table.from_batches([next(_batch_with(path, place))])
+    except (pa.ArrowException, OSError, StopIteration) as error:
+        raise FileError(f"{path}: has no row {place} ({error}); write it anew (dvc repro)") from error
+    return dict(table.to_pylist()[0])
+
+
+def _batch_with(path: Path, place: int) -> Iterator[pa.RecordBatch]:
+    """The batch of one row: read in pieces, so that the whole table never is in memory."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1 << 14):
+            if place < batch.num_rows:
+                yield batch.slice(place, 1)
+                return
+            place -= batch.num_rows
