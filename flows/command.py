@@ -3,15 +3,19 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from flows.guard import end_group
 from flows.pipeline import Command
 from herdbook.errors import HerdbookError
-from herdbook.warm import socket_path
+from herdbook.files import read_json
+from herdbook.warm import USAGE, socket_path
 
 
 class StageError(HerdbookError):
@@ -22,24 +26,35 @@ class MachineError(HerdbookError):
     """The machine failed a stage, as by a signal: running it again may help."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a stage used of the machine, where it told."""
+
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+
 class Commands:
     """The commands that run now, each in its own process group, and the guard that ends them when this process dies.
 
     Made by `guarded`."""
 
-    def __init__(self, guard: subprocess.Popen[bytes]) -> None:
-        self._guard = guard
+    def __init__(self, guard: subprocess.Popen[bytes], scratch: Path) -> None:
+        self._guard, self._scratch = guard, scratch
         self._groups: set[int] = set()
         self._mutex = threading.Lock()
         self._is_interrupted = False
 
-    def run(self, name: str, command: Command, log: Callable[[str], object]) -> None:
+    def run(self, name: str, command: Command, log: Callable[[str], object]) -> Usage:
         """Run the lines one after another; each line that they print goes to `log`.
 
-        Raises StageError where one exits with a status of its own, MachineError where a signal ended it."""
+        Returns what the last line told of its use of the machine. Raises StageError where a line exits with a
+        status of its own, MachineError where a signal ended it."""
         last = ""
+        told = self._scratch / f"{uuid4()}.json"
+        environment = {**command.environment, USAGE: str(told)}
         for line in command.lines:
-            with self._started(line, command) as process:
+            with self._started(line, command.directory, environment) as process:
                 assert process.stdout
                 for said in process.stdout:
                     if text := said.decode(errors="replace").rstrip():
@@ -53,6 +68,7 @@ class Commands:
                 raise MachineError(f"{name}: ended by signal {number}{_hint(number)}{': ' + last if last else ''}")
             if status:
                 raise StageError(f"{name}: {last or f'{line[-1]} exited with {status}'}")
+        return Usage(**read_json(told)) if told.exists() else Usage()
 
     def interrupt(self) -> None:
         """End what runs, at once, and let nothing start any more."""
@@ -62,12 +78,12 @@ class Commands:
                 end_group(group)
 
     @contextmanager
-    def _started(self, line: list[str], command: Command) -> Iterator[subprocess.Popen[bytes]]:
+    def _started(self, line: list[str], directory: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
         with self._mutex:
             if self._is_interrupted:
                 raise StageError(f"{line[-1]}: not started, the run was interrupted")
             process = subprocess.Popen(
-                line, cwd=command.directory, env=command.environment, stdin=subprocess.DEVNULL,
+                line, cwd=directory, env=environment, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self._groups.add(process.pid)
@@ -98,7 +114,10 @@ def _hint(number: int) -> str:
 def guarded() -> Iterator[Commands]:
     """Commands that end with this block, or with this process if it is killed, as does the preloaded process of their stages."""
     command = [sys.executable, "-I", str(Path(__file__).with_name("guard.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:
-        commands = Commands(guard)
+    with (
+        tempfile.TemporaryDirectory(prefix="herdbook-") as scratch,
+        subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard,
+    ):
+        commands = Commands(guard, Path(scratch))
         commands.tell(f"={socket_path(Path.cwd())}")
         yield commands  # then the pipe closes

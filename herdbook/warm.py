@@ -16,13 +16,14 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,8 @@ from herdbook.errors import HerdbookError
 IDLE_SECONDS = 60
 _START_SECONDS = 120  # a loaded machine takes a while to import everything; connecting needs only the bind
 _REQUEST_BYTES = 1 << 20
+_ANSWER = struct.Struct("!iqd")  # exit status, peak resident bytes, CPU seconds
+USAGE = "HERDBOOK_USAGE"  # names a file that is to be told what a stage used
 _LAUNCHER = (
     "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
     "stages/__init__.py", "stages/__main__.py",
@@ -73,23 +76,30 @@ def call(argv: Sequence[str], server: Sequence[str], environment: dict[str, str]
     request = json.dumps({"argv": list(argv), "cwd": str(Path.cwd()), "environment": environment}).encode()
     socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], [1, 2])
     try:
-        answer = connection.recv(4)
+        answer = connection.recv(_ANSWER.size, socket.MSG_WAITALL)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # closing the connection ends the fork
     except ConnectionResetError:
         answer = b""
     finally:
         connection.close()
-    if len(answer) < 4:
+    if len(answer) < _ANSWER.size:
         print(f"{' '.join(argv)}: the preloaded process died; run again, or set HERDBOOK_COLD=1 to do without it", file=sys.stderr)
         return 128 + signal.SIGKILL
-    status = int.from_bytes(answer, "big", signed=True)
+    status, peak_memory_bytes, cpu_seconds = _ANSWER.unpack(answer)
+    tell_usage(environment, peak_memory_bytes, cpu_seconds)
     if status == -signal.SIGKILL:
         print(
             f"{' '.join(argv)}: killed (signal 9), as when memory runs out; free memory or use smaller sizes, then run again",
             file=sys.stderr,
         )
-    return status if status >= 0 else 128 - status
+    return int(status) if status >= 0 else 128 - int(status)
+
+
+def tell_usage(environment: Mapping[str, str], peak_memory_bytes: int, cpu_seconds: float) -> None:
+    """Write what a stage used to the file that the environment names, if it names one."""
+    if path := environment.get(USAGE):
+        Path(path).write_text(json.dumps({"peak_memory_bytes": peak_memory_bytes, "cpu_seconds": round(cpu_seconds, 3)}), encoding="utf-8")
 
 
 def _connect(path: Path, server: Sequence[str], environment: dict[str, str]) -> socket.socket:
@@ -183,13 +193,13 @@ def _kill(pid: int) -> None:
 
 def _finish(selector: selectors.BaseSelector, forks: dict[int, tuple[socket.socket, int]], pid: int) -> None:
     caller, pidfd = forks.pop(pid)
-    _, status = os.waitpid(pid, 0)
+    _, status, used = os.wait4(pid, 0)
     selector.unregister(pidfd)
     os.close(pidfd)
     if caller in (key.fileobj for key in selector.get_map().values()):
         selector.unregister(caller)
         with contextlib.suppress(OSError):  # it went away at this very moment, and needs no answer
-            caller.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+            caller.sendall(_ANSWER.pack(os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024, used.ru_utime + used.ru_stime))
     caller.close()
 
 

@@ -5,6 +5,7 @@ the bytes are the same. Either way the environment is pinned first, and a user's
 
 import importlib
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -59,7 +60,10 @@ def main() -> int:
             return 1
     if environment != dict(os.environ):  # the hash seed is read when an interpreter starts
         os.execve(sys.executable, [sys.executable, "-m", "stages", *argv], environment)
-    return run_stage(argv)
+    status = run_stage(argv)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    warm.tell_usage(environment, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
+    return status
 
 
 if __name__ == "__main__":
