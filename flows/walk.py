@@ -1,9 +1,12 @@
 """Walk a graph of stages: ready ones only, the longest chain first, so many at a time."""
 
+import _thread
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -54,36 +57,79 @@ def walk(
             users[need].append(name)
     ready = [name for name in plan if not waiting[name]]
     outcome: Outcome[T] = Outcome()
-    running: dict[Future[T], str] = {}
-    with ThreadPoolExecutor(jobs, thread_name_prefix="stage") as pool:
-        try:
-            while ready or running:
-                ready.sort(key=lambda name: (-lengths[name], place[name]), reverse=True)
-                while ready and len(running) < jobs:
-                    name = ready.pop()
-                    running[pool.submit(run, name)] = name
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    ready += _end(running.pop(future), future, waiting, users, outcome)
-                    ended(outcome)
-        except BaseException:
-            interrupt()
-            raise
+    running: set[str] = set()
+    with _working(run, jobs, interrupt) as (todo, ends):
+        while ready or running:
+            ready.sort(key=lambda name: (-lengths[name], place[name]), reverse=True)
+            while ready and len(running) < jobs:
+                running.add(name := ready.pop())
+                todo.put(name)
+            end = ends.get()
+            running.discard(end.name)
+            ready += _enter(end, waiting, users, outcome)
+            ended(outcome)
     return outcome
 
 
-def _end(name: str, future: "Future[T]", waiting: dict[str, set[str]], users: dict[str, list[str]], outcome: Outcome[T]) -> list[str]:
+@dataclass
+class _End(Generic[T]):
+    """How a stage ended; without a name, that a thread did."""
+
+    name: str = ""
+    result: list[T] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+@contextmanager
+def _working(
+    run: Callable[[str], T], jobs: int, interrupt: Callable[[], object]
+) -> Iterator[tuple["SimpleQueue[str | None]", "SimpleQueue[_End[T]]"]]:
+    """Threads that run what is put into the first queue and tell of it in the second; at the end they have ended.
+
+    An interrupt strikes this thread between any two instructions, and would leave a lock of an executor, a
+    future or a starting thread held for ever. So this thread touches queues that are one instruction each."""
+    todo: SimpleQueue[str | None] = SimpleQueue()
+    ends: SimpleQueue[_End[T]] = SimpleQueue()
+
+    def work() -> None:
+        while (name := todo.get()) is not None:
+            try:
+                ends.put(_End(name, [run(name)]))
+            except BaseException as error:  # it goes on in the thread that waits
+                ends.put(_End(name, error=error))
+        ends.put(_End())
+
+    def start() -> None:
+        for number in range(jobs):
+            threading.Thread(target=work, name=f"stage_{number}").start()
+
+    _thread.start_new_thread(start, ())
+    try:
+        yield todo, ends
+    except BaseException:
+        interrupt()
+        raise
+    finally:
+        for _ in range(jobs):
+            todo.put(None)
+        num_left = jobs
+        while num_left:
+            if not ends.get().name:
+                num_left -= 1
+
+
+def _enter(end: _End[T], waiting: dict[str, set[str]], users: dict[str, list[str]], outcome: Outcome[T]) -> list[str]:
     """Enter one end; the stages that it makes ready."""
-    error = future.exception()
-    if isinstance(error, Exception):
-        outcome.failed[name] = error
-        _skip(users[name], name, users, outcome)
+    if isinstance(end.error, Exception):
+        outcome.failed[end.name] = end.error
+        _skip(users[end.name], end.name, users, outcome)
         return []
-    if error is not None:
-        raise error
-    outcome.done[name] = future.result()
-    for user in users[name]:
-        waiting[user].discard(name)
-    return [user for user in users[name] if not waiting[user] and user not in outcome.skipped]
+    if end.error is not None:
+        raise end.error
+    outcome.done[end.name] = end.result[0]
+    for user in users[end.name]:
+        waiting[user].discard(end.name)
+    return [user for user in users[end.name] if not waiting[user] and user not in outcome.skipped]
 
 
 def _skip(names: list[str], cause: str, users: dict[str, list[str]], outcome: Outcome[T]) -> None:

@@ -1,8 +1,11 @@
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from flows.walk import chain_lengths, walk
+from tests import miniature
 
 #  a -> b -> d      a is needed by b and c; d by nobody; e stands alone
 #  a -> c
@@ -96,3 +99,31 @@ def test_an_interrupt_starts_nothing_more_and_waits_for_what_runs():
         )
     assert released.is_set()
     assert "d" not in started
+
+
+INTERRUPTED = """
+import random, signal
+from flows.walk import walk
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+plan = [f"s{number}" for number in range(300)]
+moments = random.Random(0)
+struck = 0
+for _ in range(400):
+    signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0002, 0.004))
+    try:
+        walk(plan, dict.fromkeys(plan, frozenset()), lambda name: None, 2)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        struck += 1
+print(struck)
+"""
+
+
+def test_an_interrupt_at_any_moment_ends_the_walk_and_never_hangs_it():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=miniature.ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
