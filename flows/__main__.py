@@ -19,6 +19,7 @@ from flows.progress import followed
 from flows.server import reporting, settled
 from flows.turn import turn
 from flows.walk import Outcome, num_cores
+from herdbook.attest import demand_key
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, METRICS, REPORT
@@ -38,6 +39,7 @@ def run(jobs: int) -> int:
     """Bring the pipeline in the working directory up to date and tell what came out; the exit status."""
     with turn(Path.cwd()):
         sweep()
+        demand_key()
         return _run(demand_ready(), jobs)
 
 

@@ -1,7 +1,7 @@
 """The flow `breed`: bring the whole pipeline up to date, stages side by side, seen in Prefect."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from pathlib import Path
 
@@ -9,19 +9,22 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 from pydantic import PositiveInt
 
 from flows.announce import Announcer
+from flows.attest import attest
 from flows.command import Commands, MachineError, StageError, guarded
 from flows.pipeline import Pipeline, opened
-from flows.reproduce import UNCHANGED, reproduce, told
+from flows.reproduce import UNCHANGED, Reproduced, reproduce, told
 from flows.turn import BusyError, WhenBusy, turn
 from flows.walk import Outcome, num_cores, walk
+from herdbook.attest import demand_key
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
-from herdbook.layout import METRICS, PARAMS
+from herdbook.layout import BOOK, METRICS, PARAMS
 from herdbook.params import Params, read_params
 from herdbook.run import demand_ready, sweep
 from herdbook.summary import num_stopped
@@ -63,6 +66,7 @@ def breed_here(jobs: int | None) -> State:
     """Walk the pipeline in the working directory, whose turn the caller holds, inside a flow run; its final state."""
     sweep()
     params = demand_ready()
+    demand_key()
     with opened(Path.cwd()) as pipeline:
         return breed_over(pipeline, params, jobs or num_cores())
 
@@ -70,9 +74,10 @@ def breed_here(jobs: int | None) -> State:
 def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lambda outcome: None) -> State:
     """Walk an open pipeline inside a flow run; its final state. `watch` is told of each end of a stage."""
     announcer = Announcer(params, len(pipeline.plan))
+    made: list[Reproduced] = []
     context = copy_context()  # threads of the walk report to this flow run
     with guarded() as commands:
-        stage = _stage_task(pipeline, commands, announcer)
+        stage = _stage_task(pipeline, commands, announcer, made)
 
         def ended(outcome: Outcome[str]) -> None:
             announcer.progressed(outcome)
@@ -86,16 +91,21 @@ def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lam
             return Cancelled(message="stopped by a person; what is finished is recorded")
     pipeline.flush()
     announcer.progressed(outcome, is_last=True)
-    return _final_state(outcome, pipeline, announcer)
+    return _final_state(outcome, pipeline, announcer, made)
 
 
-def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer) -> State:
+def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer, made: Sequence[Reproduced]) -> State:
     counts = ", ".join(f"{count} {how}" for how, count in sorted(Counter(outcome.done.values()).items()))
     if outcome.failed:
         announcer.failed(outcome, pipeline.plan)
         first = next(iter(outcome.failed.values()))
         return Failed(message=f"{len(outcome.failed)} failed, {len(outcome.skipped)} skipped, {counts}; first: {first}")
     announcer.finished()
+    if BOOK.name in outcome.done:
+        try:
+            attest(made, {each.name: pipeline.command_of(each.name) for each in made}, str(flow_run.id))
+        except HerdbookError as error:
+            return Failed(message=f"all stages stand, but this run is not attested: {error}")
     if stopped := num_stopped(read_json(METRICS)):
         return Completed(message=f"{stopped} generations were not bred: a gate ended their lineage; {counts}", name=STOPPED_BY_GATE)
     return Completed(message=counts)
@@ -112,20 +122,21 @@ def _run(stage: "Task[[str], str]", pipeline: Pipeline, name: str) -> str:
     raise StageError(state.message or f"{name}: {state.name}")
 
 
-def _stage_task(pipeline: Pipeline, commands: Commands, announcer: Announcer) -> "Task[[str], str]":
+def _stage_task(pipeline: Pipeline, commands: Commands, announcer: Announcer, made: list[Reproduced]) -> "Task[[str], str]":
     """The task that brings one stage up to date. DVC caches, so Prefect must not; only the machine's faults are tried again."""
 
     @task(name="stage", retries=RETRIES, retry_condition_fn=_is_machine_fault, cache_policy=NO_CACHE, persist_result=False)
     def stage(name: str) -> State:
         logger = get_run_logger()
         try:
-            how = reproduce(pipeline, commands, name, lambda line: logger.info("%s", line))
+            done = reproduce(pipeline, commands, name, lambda line: logger.info("%s", line))
+            made.append(done)
             announcer.stage_ended(name)
         except MachineError:
             raise  # so that it is tried again
         except HerdbookError as error:
             return Failed(message=str(error))
-        return Completed(message=how)
+        return Completed(message=done.how)
 
     return stage  # type: ignore[return-value]
 

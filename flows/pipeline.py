@@ -63,6 +63,10 @@ class Pipeline:
                 return True
             return any(dep.status() for dep in stage.deps) or any(out.status() for out in stage.outs)
 
+    def command_of(self, name: str) -> str:
+        """What dvc.yaml says that the stage runs, as one text."""
+        return "\n".join(_enforce_cmd_list(self._stages[name].cmd or []))
+
     def take(self, name: str) -> Command | None:
         """Begin a changed stage: what to run, or None where nothing has to be, as of a result restored from the run-cache."""
         stage = self._stages[name]

@@ -1,12 +1,15 @@
 """Bring one stage up to date, as `dvc repro` would."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dvc.exceptions import DvcException
 
-from flows.command import Commands, MachineError, StageError
+from flows.command import Commands, MachineError, StageError, Usage
 from flows.pipeline import Pipeline
 from herdbook.errors import HerdbookError
 
@@ -31,11 +34,22 @@ def told(name: str) -> Iterator[None]:
         raise StageError(f"{name}: out of memory while its files were recorded; use fewer --jobs") from error
 
 
-def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[str], object]) -> str:
-    """Run a changed stage or take its result from the run-cache, and record it; which of the two it was."""
+@dataclass(frozen=True, kw_only=True)
+class Reproduced:
+    """How a stage was brought up to date, and what that took; of a restored stage nothing is known of memory."""
+
+    name: str
+    how: str  # RAN or RESTORED
+    started: datetime
+    seconds: float
+    usage: Usage
+
+
+def reproduce(pipeline: Pipeline, commands: Commands, name: str, log: Callable[[str], object]) -> Reproduced:
+    """Run a changed stage or take its result from the run-cache, and record it."""
+    started, begun = datetime.now(UTC), time.monotonic()
     with told(name):
         command = pipeline.take(name)
-        if command:
-            commands.run(name, command, log)
+        usage = commands.run(name, command, log) if command else Usage()
         pipeline.record(name)
-    return RAN if command else RESTORED
+    return Reproduced(name=name, how=RAN if command else RESTORED, started=started, seconds=round(time.monotonic() - begun, 3), usage=usage)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from herdbook.entry import MODEL_KINDS
 from herdbook.layout import (
     BASE_MODEL,
     CORPUS,
@@ -24,9 +25,6 @@ from herdbook.layout import (
 )  # fmt: skip
 from herdbook.params import Params, Regime
 from herdbook.recipe import parse_steps, reads_held_out
-
-ROW_KINDS = ("human", "training", "offspring", "curated")  # tables of ROWS
-MODEL_KINDS = ("base", "weights", "model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herdbook.artefacts import artefacts
-from herdbook.entry import SCHEMA, Entry, entry_id, make_entry, parse_entry
+from herdbook.entry import SCHEMA, Entry, entry_id, parse_entry
 from herdbook.errors import BookError
 from herdbook.files import canonical_json, digest, digest_bytes
 from herdbook.layout import BOOK, CODE
-from herdbook.params import Params
 
 INDEX = BOOK / "index.json"
 
@@ -42,14 +40,6 @@ def entry_path(name: str) -> Path:
 def code_path(stage: str) -> Path:
     """Where the book keeps what a stage's code was."""
     return BOOK / "code" / f"{stage}.json"
-
-
-def make_book(params: Params, document: Mapping[str, Any]) -> dict[str, Entry]:
-    """The entry of everything that the parameters name, as it lies there now; `document` is that of params.yaml."""
-    made: dict[str, Entry] = {}
-    for artefact in artefacts(params):
-        made[artefact.name] = make_entry(artefact, made, document)
-    return made
 
 
 def index_of(entries: Mapping[str, Entry]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from herdbook import cli_book
 from herdbook.errors import CorpusError, HerdbookError
 from herdbook.layout import CORPUS, PARAMS
-from herdbook.params import read_params
 
 app = typer.Typer(
     help="Breed generations of language models on synthetic text, every dataset inspected before it trains.", no_args_is_help=True
@@ -31,6 +31,7 @@ def corpus(
 
     Example: herdbook corpus"""
     from herdbook.corpus import dvc_digest, gather, recorded_digest, write_corpus
+    from herdbook.params import read_params
 
     source = read_params(params).corpus
     recorded = recorded_digest(CORPUS.with_suffix(".dvc"))
@@ -63,6 +64,8 @@ def run(
     Exit status: 0 where every lineage was bred, 3 where a gate ended one, 1 on an error, 130 when interrupted.
 
     Example: herdbook run --jobs 2"""
+    from herdbook.params import read_params
+
     read_params(PARAMS)
     if not (CORPUS / "manifest.json").exists():
         corpus()
@@ -77,10 +80,14 @@ def prune() -> None:
     DVC's cache keeps what stages wrote; anything else that lies there is gone.
 
     Example: herdbook prune"""
+    from herdbook.params import read_params
     from herdbook.run import prune as prune_stale
 
     for path in prune_stale(read_params(PARAMS)):
         print(f"{path}: removed")
+
+
+cli_book.add_to(app)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def closure(path: Path, root: Path) -> set[Path]:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo.extend(found for name in _imported(file) if (found := (root / name.replace(".", "/")).with_suffix(".py")).is_file())
+            todo.extend(found for name in _imported(file) for found in _modules(root / name.replace(".", "/")) if found.is_file())
     return seen | {template for file in seen for template in file.parent.glob(f"{file.stem}.*.j2")}
 
 
@@ -57,8 +57,8 @@ def demand_recorded(stage: str) -> None:
         if not Path(module).exists() or digest(Path(module)) != recorded:
             raise CodeError(f"{module}: not the code that {path} records; run dvc repro (or dvc repro code, then this stage)")
     for package, pinned in found["packages"].items():
-        if (installed := _installed(package)) not in (None, pinned):
-            raise CodeError(f"{package} {installed} is installed, {CONSTRAINTS} pins {pinned}; install it: pip install {package}=={pinned}")
+        if (here := installed(package)) not in (None, pinned):
+            raise CodeError(f"{package} {here} is installed, {CONSTRAINTS} pins {pinned}; install it: pip install {package}=={pinned}")
 
 
 def read_pins(path: Path) -> dict[str, str]:
@@ -78,6 +78,11 @@ def _imported(path: Path) -> set[str]:
     return names
 
 
+def _modules(path: Path) -> tuple[Path, Path]:
+    """Where the code of a dotted name may lie: a module's, or a package's own."""
+    return path.with_suffix(".py"), path / "__init__.py"
+
+
 def _packages(path: Path, root: Path) -> set[str]:
     """The packages from elsewhere that a file imports."""
     tops = {name.split(".")[0] for name in _imported(path)}
@@ -90,7 +95,7 @@ def _pin(package: str, pins: dict[str, str], stage: str) -> str:
     return pins[package]
 
 
-def _installed(package: str) -> str | None:
+def installed(package: str) -> str | None:
     """The installed version, less a build's own suffix such as +cpu; None where it is not installed."""
     try:
         return metadata.version(package).split("+")[0]

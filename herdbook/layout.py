@@ -31,6 +31,7 @@ METRICS = Path("reports/metrics.json")
 GENERATIONS = Path("reports/generations.csv")
 REPORT = Path("reports/index.html")
 
+ATTESTATIONS = Path("attestations")  # when, where and by whom, a file a run; no input of anything
 BOOK = Path("book")  # an entry for each dataset and model, and their index
 BOOK_ROOT = Path("reports/book.json")  # the digest of the index: the one name of a whole run
 

@@ -101,13 +101,14 @@ def _read(path: Path, kind: str) -> dict[str, Any]:
         receipt = read_json(path)
     except (FileError, OSError, RecursionError) as error:
         raise InspectionError(f"{path}: cannot be read as a receipt, so its data may not be used; remove it and run dvc repro") from error
-    fault = _fault(receipt, kind)
+    fault = fault_of(receipt, kind)
     if fault:
         raise InspectionError(f"{path}: {fault}, so its data may not be used; remove it and run dvc repro")
     return receipt
 
 
-def _fault(receipt: Any, kind: str) -> str | None:
+def fault_of(receipt: Any, kind: str) -> str | None:
+    """Why a value is no whole receipt of a dataset of `kind`, whose status is what its rules say; None where it is one."""
     if not isinstance(receipt, dict) or receipt.get("kind") != kind:
         return f"not a receipt of {kind} data"
     if receipt.get("status") == NOT_BRED:

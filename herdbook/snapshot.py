@@ -57,7 +57,7 @@ class Snapshot:
         if path in self.tracked:
             return self._from_git(path)
         if (md5 := self.md5_of(path)) is not None:
-            return self._object(path, md5)
+            return self.object_of(path, md5)
         raise MissingError(path, f"not in {self.label}, and no output that {LOCK} knows")
 
     @property
@@ -106,11 +106,23 @@ class Snapshot:
         out = self._recorded().get(folder.as_posix())
         return sorted(folder / name for name in self._manifest(folder, out["md5"])) if out else []
 
-    def objects(self, path: Path, md5: str) -> dict[Path, Path]:
-        """The local objects of a file, or of a folder (an md5 ending in .dir), by path, whatever lies in the workspace now."""
+    def listing(self, path: Path, md5: str) -> dict[Path, str]:
+        """The md5 of a file, or of each file of a folder (an md5 ending in .dir), by path, whatever lies in the workspace."""
         if not md5.endswith(".dir"):
-            return {path: self._object(path, md5)}
-        return {path / name: self._object(path / name, own) for name, own in self._manifest(path, md5).items()}
+            return {path: md5}
+        return {path / name: own for name, own in self._manifest(path, md5).items()}
+
+    def object_of(self, path: Path, md5: str) -> Path:
+        """The object of DVC's cache, or a copy of it that is fetched from the remote."""
+        if (cached := cache_of(self.root) / "files" / "md5" / md5[:2] / md5[2:]).is_file():
+            return cached
+        if (fetched := self._scratch / "objects" / md5).is_file():
+            return fetched
+        try:
+            self._remote.fetch(md5, fetched)
+        except FileError as error:
+            raise MissingError(path, f"md5 {md5[:12]} is neither in DVC's cache nor in a remote ({error})") from error
+        return fetched
 
     def _recorded(self) -> dict[str, dict[str, Any]]:
         if self._outs is None:
@@ -126,23 +138,11 @@ class Snapshot:
         """The md5 of each file of a recorded folder, by its name there."""
         if md5 not in self._manifests:
             try:
-                listed = json.loads(self._object(folder, md5).read_bytes())
+                listed = json.loads(self.object_of(folder, md5).read_bytes())
                 self._manifests[md5] = {entry["relpath"]: entry["md5"] for entry in listed if ".." not in Path(entry["relpath"]).parts}
             except (ValueError, KeyError, TypeError) as error:
                 raise MissingError(folder, f"DVC's list of its files, md5 {md5[:12]}, cannot be read ({error})") from error
         return self._manifests[md5]
-
-    def _object(self, path: Path, md5: str) -> Path:
-        """The object of DVC's cache, or a copy of it that is fetched from the remote."""
-        if (cached := cache_of(self.root) / "files" / "md5" / md5[:2] / md5[2:]).is_file():
-            return cached
-        if (fetched := self._scratch / "objects" / md5).is_file():
-            return fetched
-        try:
-            self._remote.fetch(md5, fetched)
-        except FileError as error:
-            raise MissingError(path, f"md5 {md5[:12]} is neither in DVC's cache nor in a remote ({error})") from error
-        return fetched
 
     def _from_git(self, path: Path) -> Path:
         copy = self._scratch / "tracked" / path
@@ -166,14 +166,17 @@ class MissingError(FileError):
 @contextmanager
 def snapshot(root: Path, revision: str | None = None) -> Iterator[Snapshot]:
     """The workspace at `root`, or one git revision of it; BookError where git does not know the revision."""
-    commit = None
-    if revision is not None:
-        done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if done.returncode:
-            raise BookError(f"{revision}: git knows no such revision here; git log --oneline lists them")
-        commit = done.stdout.decode().strip()
+    commit = None if revision is None else commit_of(root, revision)
+    if revision is not None and commit is None:
+        raise BookError(f"{revision}: git knows no such revision here; git log --oneline lists them")
     with tempfile.TemporaryDirectory(prefix="herdbook-") as scratch:
         yield Snapshot(root, commit, revision or "the workspace", Path(scratch), Remote(root))
+
+
+def commit_of(root: Path, revision: str) -> str | None:
+    """The commit that a revision names; None where git knows none such."""
+    done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return None if done.returncode else done.stdout.decode().strip()
 
 
 def book_of(now: Snapshot) -> Book:

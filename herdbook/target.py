@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from herdbook.artefacts import ROW_KINDS
 from herdbook.book import Book, entry_path
-from herdbook.entry import Entry, weights_of
+from herdbook.entry import ROW_KINDS, Entry, weights_of
 from herdbook.errors import BookError, FileError
 from herdbook.snapshot import MissingError, Snapshot
 
@@ -92,9 +91,8 @@ def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
         return None
     found: dict[str, Row] = {}
     for name, path in row_files(book, snapshot, ("human", "offspring")):
-        ids = pq.read_table(path, columns=["id"])["id"]
-        is_it = pc.equal(ids, prefix) if len(prefix) == 64 else pc.starts_with(ids, prefix)
-        for place in pc.indices_nonzero(is_it).to_pylist():
+        ids = columns_of(path, "id")["id"]
+        for place in places_of(ids, prefix):
             row_id = ids[place].as_py()
             if row_id not in found:
                 found[row_id] = Row(name, row_at(path, place))
@@ -114,6 +112,20 @@ def row_files(book: Book, snapshot: Snapshot, kinds: tuple[str, ...] = ROW_KINDS
                 yield name, snapshot.local(path if len(entry["files"]) == 1 else path / "rows.parquet")
             except MissingError:
                 continue  # the audit says which
+
+
+def columns_of(path: Path, *names: str) -> pa.Table:
+    """Some columns of a parquet file; FileError where it cannot give them. (pq.read_table would import pandas, half a second.)"""
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise FileError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]}); herdbook audit tells more") from error
+
+
+def places_of(ids: pa.ChunkedArray, prefix: str) -> list[int]:
+    """Where the ids stand that begin with `prefix`. (To compare with a scalar would import pandas.)"""
+    return list(pc.indices_nonzero(pc.starts_with(ids, pattern=prefix)).to_pylist())
 
 
 def row_at(path: Path, place: int) -> dict[str, object]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from herdbook.artefacts import ROW_KINDS
 from herdbook.book import Book
-from herdbook.entry import Entry, weights_of
-from herdbook.errors import BookError, one_line
+from herdbook.entry import ROW_KINDS, Entry, weights_of
+from herdbook.errors import one_line
+from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
-from herdbook.target import Row, find, find_row, row_at
+from herdbook.target import Row, columns_of, find, find_row, places_of, row_at
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -130,8 +129,8 @@ def _prompt_text(row: Row, book: Book, snapshot: Snapshot, missing: list[str]) -
 
 
 def _row_with(path: Path, row_id: str) -> dict[str, Any] | None:
-    place = pc.index(pq.read_table(path, columns=["id"])["id"], row_id).as_py()
-    return row_at(path, place) if place >= 0 else None
+    places = places_of(columns_of(path, "id")["id"], row_id)
+    return row_at(path, places[0]) if places else None
 
 
 def _fates(row_id: str, dataset: str, book: Book, snapshot: Snapshot, missing: list[str]) -> Iterator[str]:
@@ -166,7 +165,7 @@ def _document_ids(entry: Entry, snapshot: Snapshot, missing: list[str]) -> set[s
     except MissingError as error:
         missing.append(str(error))
         return set()
-    return set(pc.unique(pq.read_table(file, columns=["document"])["document"]).to_pylist()) - {None}
+    return set(pc.unique(columns_of(file, "document")["document"]).to_pylist()) - {None}
 
 
 def _documents(ids: set[Any], snapshot: Snapshot, missing: list[str]) -> list[dict[str, str]]:
@@ -174,14 +173,12 @@ def _documents(ids: set[Any], snapshot: Snapshot, missing: list[str]) -> list[di
     if not ids:
         return []
     try:
-        table = pq.read_table(snapshot.local(Path("data/corpus.parquet")), columns=list(_DOCUMENT_COLUMNS))
+        table = columns_of(snapshot.local(CORPUS / "corpus.parquet"), *_DOCUMENT_COLUMNS)
     except MissingError as error:
         missing.append(str(error))
         return []
-    except (pa.ArrowException, OSError) as error:
-        raise BookError(
-            f"data/corpus.parquet: not a whole parquet file ({str(error).splitlines()[0]}); herdbook corpus writes it"
-        ) from error
+    if len(ids) == 1:  # of one row; a set to look in would import pandas, half a second
+        return [table.slice(place, 1).to_pylist()[0] for place in places_of(table["id"], min(ids))]
     return list(table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(ids)))).to_pylist())
 
 

@@ -6,7 +6,8 @@ Params: all."""
 
 from pathlib import Path
 
-from herdbook.book import INDEX, code_path, entry_path, index_of, make_book, root_of
+from herdbook.book import INDEX, code_path, entry_path, index_of, root_of
+from herdbook.entering import make_book
 from herdbook.errors import BookError
 from herdbook.files import canonical_json, strict_yaml, write_json, written_aside
 from herdbook.layout import BOOK, BOOK_ROOT, CODE, PARAMS

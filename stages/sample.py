@@ -95,6 +95,7 @@ def sample_into(directory: Path, place: Place, decoding: Decoding, params: Param
     making: dict[str, Any] = {
         "kind": "offspring", "regime": place.regime, "seed": place.seed, "generation": place.generation, "model": model,
         "founder": weights_digest(place.founder.model), "decoding": decoding.model_dump(), "depth": 1 + depth, "num_rows": rows.num_rows,
+        "device": device.type,
     }  # fmt: skip
     with written_aside(directory) as aside:
         write_table(aside / "rows.parquet", rows)

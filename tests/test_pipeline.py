@@ -39,7 +39,7 @@ def test_a_stage_depends_on_the_fingerprint_of_its_module(stage):
 @pytest.mark.parametrize("package", ["herdbook", "stages"])
 def test_imports_run_one_way(package):
     forbidden = {"herdbook": ("stages", "flows"), "stages": ("flows",)}[package]
-    for path in (ROOT / package).glob("*.py"):
+    for path in (ROOT / package).rglob("*.py"):
         for imported in closure(path, ROOT):
             assert not imported.relative_to(ROOT).as_posix().startswith(forbidden), f"{path.name} imports {imported.name}"
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from herdbook.files import digest
 from tests import miniature
 from tests.flows.browser import browser, needs_browser, requested
 from tests.flows.synthetic import wait_for
@@ -127,6 +128,21 @@ def test_it_leaves_the_lock_of_a_serial_repro(project, tmp_path):
     assert (project / "dvc.lock").read_bytes() == (tmp_path / "dvc.lock").read_bytes()
     assert "Running stage" not in repro(project)
     assert "up to date" in miniature.run(project, "-m", "dvc", "status")
+
+
+def test_the_run_is_attested_with_what_its_stages_took(project):
+    from herdbook.attest import read
+
+    (path,) = (project / "attestations").iterdir()
+    root = json.loads((project / "reports/book.json").read_text())["root"]
+    assert path.name.startswith(root[:12])
+    stated = read(path)
+    took = {each["name"]: each["annotations"] for each in stated["predicate"]["runDetails"]["byproducts"]}
+    assert took["train@replace-s0-g1"]["peak_memory_bytes"] > 50e6
+    assert took["train@replace-s0-g1"]["seconds"] > 0
+    assert stated["predicate"]["buildDefinition"]["externalParameters"]["root"] == root
+    made = {subject["name"]: subject["digest"]["sha256"] for subject in stated["subject"]}
+    assert digest(project / "runs/replace/s0/g1/training/rows.parquet") in made.values()
 
 
 def test_a_second_run_starts_nothing(project):
@@ -259,16 +275,19 @@ def trigger(url: str, name: str, **values) -> dict:
     return state()
 
 
-def test_the_check_flow_passes_and_names_an_altered_file(project, served):
-    assert trigger(served, "check/nightly", when_busy="wait")["state_type"] == "COMPLETED"
+def test_the_audit_flow_passes_and_names_an_altered_file(project, served):
+    passed = trigger(served, "audit/nightly", when_busy="wait")
+    assert passed["state_type"] == "COMPLETED", passed["state"]["message"]
     path = project / "runs/replace/s0/g1/offspring/rows.parquet"
     before = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-    run = trigger(served, "check/nightly", when_busy="wait")
+    run = trigger(served, "audit/nightly", when_busy="wait")
     path.write_bytes(before)
     assert run["state_type"] == "FAILED"
-    assert "runs/replace/s0/g1/offspring: md5 is" in run["state"]["message"]
+    assert "runs/replace/s0/g1/offspring" in run["state"]["message"]
+    (event, *_) = ask(served, "/events/filter", filter={"event": {"name": ["herdbook.audit.failed"]}})["events"]
+    assert "dataset" in event["payload"]["kinds"]
 
 
 def test_the_next_generation_is_bred_and_proposed_as_a_branch(project, served):
@@ -314,5 +333,5 @@ def test_prefect_yaml_is_deployed_for_workers_of_a_pool(project, served):
 
     prefect("work-pool", "create", "herdbook", "--type", "process")
     prefect("deploy", "--all")
-    with urllib.request.urlopen(f"{served}/api/deployments/name/check/nightly", timeout=30) as answer:
+    with urllib.request.urlopen(f"{served}/api/deployments/name/audit/nightly", timeout=30) as answer:
         assert json.load(answer)["work_pool_name"] == "herdbook"

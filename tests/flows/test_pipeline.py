@@ -32,9 +32,9 @@ def go(root: Path, jobs: int = 2, ended=lambda outcome: None) -> Outcome[str]:
             if not pipeline.is_changed(name):
                 return UNCHANGED
             try:
-                return reproduce(pipeline, commands, name, print)
+                return reproduce(pipeline, commands, name, print).how
             except MachineError:
-                return reproduce(pipeline, commands, name, print)
+                return reproduce(pipeline, commands, name, print).how
 
         return walk(pipeline.plan, pipeline.needs, run, jobs, commands.interrupt, ended)
 

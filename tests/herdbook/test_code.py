@@ -105,7 +105,7 @@ def test_the_installed_packages_of_this_project_are_the_pinned_ones():
     pins = read_pins(ROOT / "constraints.txt")
     for stage in ("train", "validate", "report"):
         for package, pinned in fingerprint(stage, ROOT)["packages"].items():
-            assert code._installed(package) == pinned == pins[package]
+            assert code.installed(package) == pinned == pins[package]
 
 
 def test_the_report_may_change_without_a_model_being_retrained():

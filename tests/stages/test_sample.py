@@ -66,6 +66,7 @@ def test_rows_say_who_wrote_them_from_what_and_how_deep():
     assert read_json(CHILD.offspring / "making.json") == {
         "kind": "offspring", "regime": "replace", "seed": "s0", "generation": "g1", "model": model,
         "founder": weights_digest(FOUNDER.model), "decoding": DECODING, "depth": 2.5, "num_rows": 12,
+        "device": "cpu",
     }  # fmt: skip
 
 
