@@ -13,12 +13,12 @@ from flows.propose import demand_proposable, propose
 from flows.turn import WhenBusy
 from herdbook.files import write_text
 from herdbook.grow import with_one_more_generation
-from herdbook.layout import GENERATIONS, METRICS, PARAMS
+from herdbook.layout import BOOK_ROOT, GENERATIONS, LOCK, METRICS, PARAMS
 
 
 @flow(name="next-generation", persist_result=False)
 def next_generation(jobs: PositiveInt | None = None, when_busy: WhenBusy = "wait") -> State:
-    """Breed the generation after the last; the branch `herdbook/gN` holds the parameters, the lock and the metrics.
+    """Breed the generation after the last; the branch `herdbook/gN` holds the parameters, the lock, the root and the metrics.
 
     When the run fails, params.yaml is as it was, and what is finished is kept for the next try."""
     return in_turn(when_busy, lambda: _grow(jobs))
@@ -31,7 +31,8 @@ def _grow(jobs: int | None) -> State:
     with _params(grown) as keep:
         state = breed_here(jobs)
         if state.is_completed():
-            commit = propose(Path.cwd(), branch, parent, [str(PARAMS), "dvc.lock", str(METRICS), str(GENERATIONS)], f"Breed {child}")
+            files = list(map(str, (PARAMS, LOCK, BOOK_ROOT, METRICS, GENERATIONS)))
+            commit = propose(Path.cwd(), branch, parent, files, f"Breed {child}")
             get_run_logger().info("proposed as branch %s (%s)", branch, commit[:12])
             keep()
     return state

@@ -64,8 +64,9 @@ class Pipeline:
             return any(dep.status() for dep in stage.deps) or any(out.status() for out in stage.outs)
 
     def command_of(self, name: str) -> str:
-        """What dvc.yaml says that the stage runs, as one text."""
-        return "\n".join(_enforce_cmd_list(self._stages[name].cmd or []))
+        """What dvc.yaml says that the stage runs, as one text; empty for a source of data, which runs nothing."""
+        cmd = self._stages[name].cmd
+        return "\n".join(_enforce_cmd_list(cmd)) if cmd else ""
 
     def take(self, name: str) -> Command | None:
         """Begin a changed stage: what to run, or None where nothing has to be, as of a result restored from the run-cache."""

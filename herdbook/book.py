@@ -69,14 +69,14 @@ def read_book(read: Callable[[Path], bytes]) -> Book:
     text = read(INDEX)
     try:
         index = json.loads(text)
-        names, code = dict(index["entries"]), dict(index["code"])
+        names, code, schema = dict(index["entries"]), dict(index["code"]), int(index["schema"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BookError(f"{INDEX}: not an index of entries ({error!r}); restore it with dvc checkout book") from error
-    if index.get("schema", 0) > SCHEMA:
-        raise BookError(f"{INDEX}: a book of schema {index['schema']}, this version reads up to {SCHEMA}; install a newer herdbook")
+    if schema > SCHEMA:
+        raise BookError(f"{INDEX}: a book of schema {schema}, this version reads up to {SCHEMA}; install a newer herdbook")
     entries = {name: parse_entry(_checked(read, entry_path(name), names[name]), str(entry_path(name))) for name in names}
     fingerprints = {stage: json.loads(_checked(read, code_path(stage), code[stage])) for stage in code}
-    return Book(_parents_first(entries), names, fingerprints, digest_bytes(text))
+    return Book(_parents_first(entries, names), names, fingerprints, digest_bytes(text))
 
 
 def _checked(read: Callable[[Path], bytes], path: Path, wanted: str) -> bytes:
@@ -86,7 +86,7 @@ def _checked(read: Callable[[Path], bytes], path: Path, wanted: str) -> bytes:
     return text
 
 
-def _parents_first(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+def _parents_first(entries: Mapping[str, Entry], names: Mapping[str, str]) -> dict[str, Entry]:
     """The entries in an order that the graph gives; BookError where a parent is missing or its own descendant."""
     for name, entry in entries.items():
         if lost := [parent["name"] for parent in entry["parents"] if parent["name"] not in entries]:
@@ -99,4 +99,7 @@ def _parents_first(entries: Mapping[str, Entry]) -> dict[str, Entry]:
             raise BookError(f"{entry_path(next(iter(waiting)))}: descends from itself; restore it: dvc checkout book")
         for name in ready:
             ordered[name] = waiting.pop(name)
+    for name, entry in entries.items():
+        if other := [parent["name"] for parent in entry["parents"] if parent["entry"] != names[parent["name"]]]:
+            raise BookError(f"{entry_path(name)}: its parent {other[0]} is another entry than {INDEX} names; restore it: dvc checkout book")
     return ordered

@@ -45,12 +45,16 @@ def _print(as_json: bool, value: Any, drawn: Any) -> None:
 def trace(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     """Show what a dataset, a model, a file or a row descends from, down to the documents that people wrote.
 
+    Exit status 4 where a file that it read is not what the book says.
+
     Example: herdbook trace replace/s0/g2/model"""
     from herdbook import trace as core
 
     with _opened(rev) as (now, book):
         found = core.trace(target, book, now)
     _print(as_json, core.as_json(found), core.drawn(found))
+    if found.altered:
+        raise typer.Exit(FOUND)
 
 
 def audit(
@@ -121,7 +125,7 @@ def export(
     target: Annotated[str | None, typer.Argument(help="One dataset or model with its ancestors; without it the whole book.")] = None,
     format: Annotated[Format, typer.Option("--format", help="What to write it as; docs/exports.md tells what each holds.")] = "json",
     rev: Rev = None,
-    output: Annotated[Path | None, typer.Option(help="The file to write; without it the terminal.")] = None,
+    output: Annotated[Path | None, typer.Option(dir_okay=False, help="The file to write; without it the terminal.")] = None,
     url: Annotated[str | None, typer.Option(help="openlineage: the address to send the events to.")] = None,
 ) -> None:
     """Write the book in the form of another standard, or send it to a catalogue of datasets.

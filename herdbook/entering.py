@@ -15,6 +15,8 @@ from herdbook.numeric import PINS
 from herdbook.params import Params
 from herdbook.receipt import waived_rules
 
+_TOLD = ("human", "offspring", "previous")  # roles of parents that a stage names in making.json
+
 
 class Source(Protocol):
     """Where an entry's facts come from; FileError where a file is missing or not of its format."""
@@ -121,29 +123,36 @@ def broken_links(entry: Entry, making: Mapping[str, Any], parents: Mapping[str, 
     for parent in entry["parents"]:
         by_role.setdefault(parent["role"], []).append(parents[parent["name"]])
     found = []
-    for role, read in _claims(entry, making):
+    for role, read in _claims(entry, making) if entry["status"] == "bred" else ():
         given = {digest for parent in by_role.get(role, []) for digest in _given(role, parent)}
-        if read not in given:
+        if read is None:
+            found.append(f"{MAKING} does not say from which {role} it was made")
+        elif read not in given:
             found.append(f"{MAKING} says that it was made from {role} {read[:12]}, which no parent is")
     return found
 
 
-def _claims(entry: Entry, making: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(role, digest) of each thing that the stage says it read; rows that are adopted must be their parent's own."""
-    claims = [(parent["role"], parent["digest"]) for parent in making.get("parents", [])]
-    roles = {parent["role"] for parent in entry["parents"]}
-    if entry["kind"] == "model" and "training" in making:
-        claims.append(("training", making["training"]))
-    if entry["kind"] == "offspring" and "model" in making:
-        claims.append(("model", making["model"]) if "model" in roles else ("offspring", entry["files"]["rows.parquet"]["sha256"]))
-    return claims
+def _claims(entry: Entry, making: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """(role, digest) of all that the stage has to say it read, None where it does not; adopted rows are their parent's own."""
+    roles = [parent["role"] for parent in entry["parents"]]
+    told = {parent["role"]: parent["digest"] for parent in making.get("parents", [])}
+    match entry["kind"]:
+        case "training" | "curated":
+            return [*told.items(), *((role, None) for role in roles if role in _TOLD and role not in told)]
+        case "model":
+            return [("training", making.get("training"))]
+        case "offspring" if "model" in roles:
+            return [("model", making.get("model")), ("scorer", making.get("founder"))]
+        case "offspring":
+            return [("offspring", entry["files"].get("rows.parquet", {}).get("sha256"))]
+    return []
 
 
 def _given(role: str, parent: Entry) -> list[str]:
     """What a claim of `role` may call a parent by."""
     files = parent["files"]
     match role, parent["kind"]:
-        case "model", _:
+        case "model" | "scorer", _:
             return [weights_of(parent)]
         case "previous", _:
             names = ["pool.parquet"]

@@ -30,6 +30,8 @@ class Remote:
         except (DvcException, OSError) as error:
             target.unlink(missing_ok=True)
             raise FileError(" ".join(str(error).split())[:200]) from error
-        if (found := hashlib.md5(target.read_bytes(), usedforsecurity=False).hexdigest()) != md5.removesuffix(".dir"):
+        with target.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != md5.removesuffix(".dir"):
             target.unlink()
             raise FileError(f"the remote gives bytes of md5 {found} for it")

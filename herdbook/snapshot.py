@@ -5,11 +5,12 @@ Nothing is checked out and nothing in the workspace is touched."""
 
 import configparser
 import json
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ import yaml
 
 from herdbook.book import Book, read_book
 from herdbook.errors import BookError, FileError
-from herdbook.layout import BOOK, BOOK_ROOT, LOCK
+from herdbook.layout import BOOK, BOOK_ROOT, CORPUS, LOCK
 from herdbook.remote import Remote
+
+CORPUS_RECORD = CORPUS.with_suffix(".dvc")
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass
@@ -39,12 +43,12 @@ class Snapshot:
     def lock(self) -> Mapping[str, Any]:
         """The stages of dvc.lock by name; BookError where there are none."""
         try:
-            stages = yaml.load(self.read(LOCK), Loader=yaml.CSafeLoader)["stages"]
-            return dict(stages)
+            stages = _yaml(LOCK, self.read(LOCK)).get("stages")
         except MissingError as error:
             raise BookError(f"{self.label}: has no {LOCK}, so no pipeline was run there; choose another revision") from error
-        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            raise BookError(f"{LOCK}: cannot be read as a lock ({' '.join(str(error).split())[:200]}); git checkout {LOCK}") from error
+        if not isinstance(stages, dict):
+            raise BookError(f"{LOCK}: cannot be read as a lock (it has no stages); git checkout {LOCK}")
+        return stages
 
     def read(self, path: Path) -> bytes:
         """The bytes of a file, a path of the project; MissingError where they cannot be had."""
@@ -70,7 +74,7 @@ class Snapshot:
 
     def md5_of(self, path: Path) -> str | None:
         """The md5 that dvc.lock (data.dvc for the corpus) records for a file; None for what is no output."""
-        if path in (LOCK, Path("data.dvc")):
+        if path in (LOCK, CORPUS_RECORD):
             return None
         outs = self._recorded()
         for top in (path, *path.parents):
@@ -114,6 +118,8 @@ class Snapshot:
 
     def object_of(self, path: Path, md5: str) -> Path:
         """The object of DVC's cache, or a copy of it that is fetched from the remote."""
+        if not _MD5.fullmatch(md5):  # it is about to be a path
+            raise MissingError(path, f"its record names {md5[:40]!r}, which is no md5")
         if (cached := cache_of(self.root) / "files" / "md5" / md5[:2] / md5[2:]).is_file():
             return cached
         if (fetched := self._scratch / "objects" / md5).is_file():
@@ -126,12 +132,10 @@ class Snapshot:
 
     def _recorded(self) -> dict[str, dict[str, Any]]:
         if self._outs is None:
-            self._outs = {out["path"]: out for stage in self.lock.values() for out in stage.get("outs", ())}
-            try:
-                document = yaml.load(self.read(Path("data.dvc")), Loader=yaml.CSafeLoader)
-                self._outs |= {out["path"]: out for out in document["outs"]}
-            except MissingError:
-                pass  # a project may have no corpus yet
+            outs = _outs_of(LOCK, self.lock.values())
+            with suppress(MissingError):  # a project may have no corpus yet
+                outs += _outs_of(CORPUS_RECORD, [_yaml(CORPUS_RECORD, self.read(CORPUS_RECORD))])
+            self._outs = {out["path"]: out for out in outs}
         return self._outs
 
     def _manifest(self, folder: Path, md5: str) -> dict[str, str]:
@@ -153,6 +157,29 @@ class Snapshot:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(done.stdout)
         return copy
+
+
+def _yaml(path: Path, text: bytes) -> dict[str, Any]:
+    """The mapping in one of DVC's own files; BookError where it is none."""
+    try:
+        value = yaml.load(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BookError(f"{path}: cannot be read as a lock ({' '.join(str(error).split())[:200]}); git checkout {path}") from error
+    if not isinstance(value, dict):
+        raise BookError(f"{path}: cannot be read as a lock (it is no mapping); git checkout {path}")
+    return value
+
+
+def _outs_of(record: Path, stages: Iterable[Any]) -> list[dict[str, Any]]:
+    """The outputs that stages record, each with its path and md5; BookError where one is of another form."""
+    try:
+        outs = [out for stage in stages for out in stage.get("outs", ())]
+        are_whole = all(isinstance(out["path"], str) and isinstance(out["md5"], str) for out in outs)
+    except (AttributeError, KeyError, TypeError):
+        are_whole = False
+    if not are_whole:
+        raise BookError(f"{record}: cannot be read as a lock (outputs without path or md5); git checkout {record}")
+    return outs
 
 
 class MissingError(FileError):
@@ -195,7 +222,7 @@ def book_of(now: Snapshot) -> Book:
 
 def uncommitted(root: Path) -> list[str]:
     """Tracked files that differ from the last commit, and untracked ones, as git status names them."""
-    done = _git(root, "status", "--porcelain", "-z")
+    done = _git(root, "status", "--porcelain", "--no-renames", "-z", "--", ".")
     return [line[3:] for line in done.stdout.decode(errors="replace").split("\0") if line] if done.returncode == 0 else []
 
 

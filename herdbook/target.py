@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from herdbook.book import Book, entry_path
-from herdbook.entry import ROW_KINDS, Entry, weights_of
+from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import BookError, FileError
 from herdbook.snapshot import MissingError, Snapshot
 
-_MIN_DIGITS = 6  # of a digest's beginning
+_MIN_DIGITS, _ID_DIGITS = 6, 64  # of the beginning of a digest or id, and of a whole one
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -30,7 +30,7 @@ def find(target: str, book: Book, snapshot: Snapshot) -> str:
     """The name of the one artefact that `target` names, a path or a digest.
 
     Raises BookError where there is none (with near matches) or more than one (with all of them)."""
-    found = list(dict.fromkeys(_candidates(target, book, snapshot)))
+    found = candidates(target, book, snapshot)
     if len(found) == 1:
         return found[0]
     if found:
@@ -39,6 +39,11 @@ def find(target: str, book: Book, snapshot: Snapshot) -> str:
     near = difflib.get_close_matches(target, book.entries, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"such names are {', '.join(list(book.entries)[-3:])}"
     raise BookError(f"{target}: no dataset, model, file, digest or row of {snapshot.label}; {hint}")
+
+
+def candidates(target: str, book: Book, snapshot: Snapshot) -> list[str]:
+    """The names of all artefacts that `target` may name, parents first."""
+    return list(dict.fromkeys(_candidates(target, book, snapshot)))
 
 
 def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
@@ -53,7 +58,7 @@ def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
         if path in _paths(name, entry):
             yield name
     prefix = target.lower().removeprefix("sha256:").removeprefix("md5:")
-    if len(prefix) >= _MIN_DIGITS and set(prefix) <= _HEX:
+    if is_id(prefix):
         for name, entry in book.entries.items():
             if any(digest.startswith(prefix) for digest in _digests(name, entry, book, snapshot)):
                 yield name
@@ -61,8 +66,7 @@ def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
 
 def _paths(name: str, entry: Entry) -> set[str]:
     """Every path that belongs to an artefact: its own, its files', its records' and its entry's."""
-    top = Path(entry["path"])
-    own = {entry["path"], entry_path(name).as_posix()} | {(top / file).as_posix() for file in entry["files"]} | set(entry["records"])
+    own = {entry["path"], entry_path(name).as_posix(), *map(Path.as_posix, paths_of(entry)), *entry["records"]}
     inspection = entry["inspection"]
     return own | ({inspection[part]["path"] for part in ("receipt", "profile")} if inspection else set())
 
@@ -76,42 +80,41 @@ def _digests(name: str, entry: Entry, book: Book, snapshot: Snapshot) -> Iterato
         yield file["sha256"]
     if inspection := entry["inspection"]:
         yield from (inspection[part]["sha256"] for part in ("receipt", "profile"))
-    for path in (entry["path"], *(f"{entry['path']}/{file}" for file in entry["files"])):
-        if md5 := snapshot.recorded_md5(Path(path)):
-            yield md5
+    if md5 := snapshot.recorded_md5(Path(entry["path"])):
+        yield md5
+
+
+def is_id(target: str) -> bool:
+    """Whether a target can be the beginning of a digest or of the id of a row."""
+    return len(target) >= _MIN_DIGITS and set(target.lower()) <= _HEX
 
 
 def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
     """The row whose id is `target` or begins with it, in the dataset that it was first written into; None without one.
 
     Looks into what people and models wrote, not into what was made of it. Raises BookError where rows of
-    several ids begin so."""
-    prefix = target.lower()
-    if len(prefix) < _MIN_DIGITS or not set(prefix) <= _HEX:
-        return None
+    several ids begin so, and where none was found but not every table could be had."""
     found: dict[str, Row] = {}
-    for name, path in row_files(book, snapshot, ("human", "offspring")):
+    missing: list[str] = []
+    prefix = target.lower()
+    for name, entry in book.entries.items() if is_id(target) else ():
+        if entry["kind"] not in ("human", "offspring") or (table := table_of(entry)) is None:
+            continue
+        try:
+            path = snapshot.local(table)
+        except MissingError as error:
+            missing.append(str(error))
+            continue
         ids = columns_of(path, "id")["id"]
         for place in places_of(ids, prefix):
-            row_id = ids[place].as_py()
-            if row_id not in found:
-                found[row_id] = Row(name, row_at(path, place))
-        if len(prefix) == 64 and found:
+            found.setdefault(ids[place].as_py(), Row(name, row_at(path, place)))
+        if len(prefix) == _ID_DIGITS and found:
             break
     if len(found) > 1:
         raise BookError(f"{target}: {len(found)} rows begin so, such as {', '.join(sorted(found)[:3])}; give more digits")
+    if missing and not found:
+        raise BookError(f"{target}: no row of the tables at hand; {len(missing)} could not be searched: {'; '.join(missing)}")
     return next(iter(found.values()), None)
-
-
-def row_files(book: Book, snapshot: Snapshot, kinds: tuple[str, ...] = ROW_KINDS) -> Iterator[tuple[str, Path]]:
-    """(name, local file) of each table of rows of these kinds, parents first; those that cannot be had are left out."""
-    for name, entry in book.entries.items():
-        if entry["kind"] in kinds and entry["status"] == "bred":
-            path = Path(entry["path"])
-            try:
-                yield name, snapshot.local(path if len(entry["files"]) == 1 else path / "rows.parquet")
-            except MissingError:
-                continue  # the audit says which
 
 
 def columns_of(path: Path, *names: str) -> pa.Table:

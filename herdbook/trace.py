@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from herdbook.book import Book
-from herdbook.entry import ROW_KINDS, Entry, weights_of
-from herdbook.errors import one_line
+from herdbook.entry import Entry, paths_of, table_of, weights_of
+from herdbook.errors import HerdbookError, one_line
+from herdbook.files import digest
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
-from herdbook.target import Row, columns_of, find, find_row, places_of, row_at
+from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -41,25 +42,43 @@ class Trace:
     ancestry: Node
     ancestors: dict[str, Entry]  # by name, parents first, the target itself last
     documents: list[dict[str, str]]  # that people wrote: id, title, licence, url
-    missing: list[str]  # files that could not be had, so that something is not told
-    row: dict[str, Any] | None = None
+    row: dict[str, Any] | None
+    missing: list[str]  # files that could not be had or read, so that something is not told
+    altered: list[str]  # files that were read though they are not what their entries say
+
+
+class _Sources:
+    """Files that a trace reads: of each it is noted where it is missing, and where it is not what the book says."""
+
+    def __init__(self, book: Book, snapshot: Snapshot) -> None:
+        self.missing: list[str] = []
+        self.altered: list[str] = []
+        self._snapshot, self._places = snapshot, dict[Path, Path]()
+        self._known = {path: sha256 for entry in book.entries.values() for path, sha256 in paths_of(entry).items()}
+
+    def local(self, path: Path) -> Path | None:
+        """Where the bytes of a file lie; None where they cannot be had, which is noted."""
+        if path not in self._places:
+            try:
+                self._places[path] = self._snapshot.local(path)
+            except MissingError as error:
+                self.missing.append(str(error))
+                return None
+            if path in self._known and digest(self._places[path]) != self._known[path]:
+                self.altered.append(f"{path}: is not what its entry says (sha256 {self._known[path][:_DIGITS]}); herdbook audit tells more")
+        return self._places[path]
 
 
 def trace(target: str, book: Book, snapshot: Snapshot) -> Trace:
-    """The ancestry of a target (target.find), or of a row by its id; BookError where there is none."""
-    missing: list[str] = []
-    if row := find_row(target, book, snapshot) if _may_be_a_row(target, book) else None:
-        name, told = row.dataset, _row_told(row, book, snapshot, missing)
-    else:
-        name, told = find(target, book, snapshot), None
-    ancestors = ancestors_of(name, book)
-    ids = {row.values["document"]} - {None} if row else _document_ids(book.entries[name], snapshot, missing)
-    documents = _documents(ids, snapshot, missing)
-    return Trace(target, book.root, _node("", name, book, set()), ancestors, documents, missing, told)
-
-
-def _may_be_a_row(target: str, book: Book) -> bool:
-    return target not in book.entries and "/" not in target
+    """The ancestry of a target (target.find) or, where no artefact is meant, of a row by its id; BookError where there is none."""
+    sources = _Sources(book, snapshot)
+    row = None if candidates(target, book, snapshot) else find_row(target, book, snapshot)
+    name = row.dataset if row else find(target, book, snapshot)
+    told = _row_told(row, book, snapshot, sources) if row else None
+    ids = {row.values["document"]} - {None} if row else _document_ids(book.entries[name], sources)
+    documents = _documents(ids, sources)
+    ancestry, ancestors = _node("", name, book, set()), ancestors_of(name, book)
+    return Trace(target, book.root, ancestry, ancestors, documents, told, sources.missing, sources.altered)
 
 
 def ancestors_of(name: str, book: Book) -> dict[str, Entry]:
@@ -102,49 +121,49 @@ def _facts(entry: Entry) -> Iterator[str]:
         yield f"waived: the {waiver['dataset']} of {waiver['generation']} broke {'; '.join(waiver['rules'])}"
 
 
-def _row_told(row: Row, book: Book, snapshot: Snapshot, missing: list[str]) -> dict[str, Any]:
+def _row_told(row: Row, book: Book, snapshot: Snapshot, sources: _Sources) -> dict[str, Any]:
     """A row with what wrote it and from which prompt, and what became of it in its own generation."""
-    writer = next(
-        (name for name, entry in book.entries.items() if entry["kind"] == "model" and weights_of(entry) == row.values["model"]), None
-    )
-    told = {**row.values, "dataset": row.dataset, "written_by": writer or "a person", "prompt_text": None}
+    if table := table_of(book.entries[row.dataset]):
+        sources.local(table)  # so that it is noted where its bytes are other ones
+    model = row.values["model"]
+    writer = next((name for name, entry in book.entries.items() if entry["kind"] == "model" and weights_of(entry) == model), None)
+    told = {**row.values, "dataset": row.dataset, "prompt_text": None}
+    told["written_by"] = "a person" if model is None else writer or f"a model that is none of this book ({model})"
     if row.values["prompt"] is not None:
-        told["prompt_text"] = _prompt_text(row, book, snapshot, missing)
-    told["fate"] = list(_fates(str(row.values["id"]), row.dataset, book, snapshot, missing))
+        told["prompt_text"] = _prompt_text(str(row.values["prompt"]), book, snapshot, sources)
+    told["fate"] = list(_fates(str(row.values["id"]), row.dataset, book, sources))
     return told
 
 
-def _prompt_text(row: Row, book: Book, snapshot: Snapshot, missing: list[str]) -> str | None:
+def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources) -> str | None:
     """The beginning of the human row that prompted a model: its first `sample.prompt_tokens` tokens, decoded."""
     from herdbook.tokenizer import load_tokenizer
 
+    base = Path(book.entries["human/base"]["path"])
+    human = _row_with(sources.local(Path(book.entries["human/train"]["path"])), prompt)
+    if human is None or sources.local(base / "tokenizer.json") is None:
+        return None
     try:
-        human = _row_with(snapshot.local(Path(book.entries["human/train"]["path"])), str(row.values["prompt"]))
-        tokenizer = load_tokenizer(snapshot.folder(Path(book.entries["human/base"]["path"])))
-    except MissingError as error:
-        missing.append(str(error))
+        tokenizer = load_tokenizer(snapshot.folder(base))
+    except HerdbookError as error:
+        sources.missing.append(str(error))
         return None
     sample = next(e["stage"]["parameters"]["sample"] for e in book.entries.values() if "sample" in e["stage"]["parameters"])
-    return tokenizer.decode([human["tokens"][: sample["prompt_tokens"]]])[0] if human else None
+    return tokenizer.decode([human["tokens"][: sample["prompt_tokens"]]])[0]
 
 
-def _row_with(path: Path, row_id: str) -> dict[str, Any] | None:
-    places = places_of(columns_of(path, "id")["id"], row_id)
-    return row_at(path, places[0]) if places else None
+def _row_with(path: Path | None, row_id: str) -> dict[str, Any] | None:
+    places = places_of(columns_of(path, "id")["id"], row_id) if path else []
+    return row_at(path, places[0]) if path and places else None
 
 
-def _fates(row_id: str, dataset: str, book: Book, snapshot: Snapshot, missing: list[str]) -> Iterator[str]:
+def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[str]:
     """What the datasets that descend directly from the row's own made of it."""
     for name, entry in book.entries.items():
         if entry["kind"] != "curated" or entry["status"] != "bred" or not _descends(entry, dataset, book):
             continue
         for file, fate in (("rows.parquet", "kept"), ("rejected.parquet", "rejected")):
-            try:
-                found = _row_with(snapshot.local(Path(entry["path"]) / file), row_id)
-            except MissingError as error:
-                missing.append(str(error))
-                continue
-            if found:
+            if found := _row_with(sources.local(Path(entry["path"]) / file), row_id):
                 yield f"{name}: {fate}" + (f" by {found['reason']}" if "reason" in found else "")
 
 
@@ -155,28 +174,19 @@ def _descends(curated: Entry, dataset: str, book: Book) -> bool:
     return dataset in (*offspring, *adopted)
 
 
-def _document_ids(entry: Entry, snapshot: Snapshot, missing: list[str]) -> set[str]:
+def _document_ids(entry: Entry, sources: _Sources) -> set[str]:
     """The human documents that the rows of a table are of, or were prompted by; none for what holds no rows."""
-    if entry["kind"] not in ROW_KINDS or entry["status"] != "bred":
-        return set()
-    path = Path(entry["path"])
-    try:
-        file = snapshot.local(path if len(entry["files"]) == 1 else path / "rows.parquet")
-    except MissingError as error:
-        missing.append(str(error))
-        return set()
-    return set(pc.unique(columns_of(file, "document")["document"]).to_pylist()) - {None}
+    table = table_of(entry)
+    path = sources.local(table) if table else None
+    return set(pc.unique(columns_of(path, "document")["document"]).to_pylist()) - {None} if path else set()
 
 
-def _documents(ids: set[Any], snapshot: Snapshot, missing: list[str]) -> list[dict[str, str]]:
+def _documents(ids: set[Any], sources: _Sources) -> list[dict[str, str]]:
     """Title, licence and address of each human document, in the order of the corpus."""
-    if not ids:
+    path = sources.local(CORPUS / "corpus.parquet") if ids else None
+    if path is None:
         return []
-    try:
-        table = columns_of(snapshot.local(CORPUS / "corpus.parquet"), *_DOCUMENT_COLUMNS)
-    except MissingError as error:
-        missing.append(str(error))
-        return []
+    table = columns_of(path, *_DOCUMENT_COLUMNS)
     if len(ids) == 1:  # of one row; a set to look in would import pandas, half a second
         return [table.slice(place, 1).to_pylist()[0] for place in places_of(table["id"], min(ids))]
     return list(table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(ids)))).to_pylist())
@@ -198,22 +208,24 @@ def drawn(found: Trace) -> "Tree":
             branch.add(Text(one_line(f"{document['title']} ({document['licence'] or 'no licence given'}) {document['url'] or ''}")))
     for what in found.missing:
         top.add(Text(f"not told, for a file is missing: {one_line(what)}", style="yellow"))
+    for what in found.altered:
+        top.add(Text(f"not to be believed: {one_line(what)}", style="red"))
     return top
 
 
 def _row_lines(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"text: {one_line(str(row['text']))}"
-    yield f"written by {row['written_by']}, as number {row['index']}; {row['num_tokens']} tokens, depth {row['depth']}"
+    yield f"written by {one_line(str(row['written_by']))}, as number {row['index']}; {row['num_tokens']} tokens, depth {row['depth']}"
     if row["prompt"]:
-        yield f"prompt: {one_line(str(row['prompt_text']))} (the beginning of human row {row['prompt'][:_DIGITS]})"
-    yield from row["fate"]
+        yield f"prompt: {one_line(str(row['prompt_text']))} (the beginning of human row {one_line(row['prompt'][:_DIGITS])})"
+    yield from map(one_line, row["fate"])
 
 
 def _grow(tree: "Tree", node: Node) -> None:
     from rich.text import Text
 
-    label = Text(f"{node.role}: " if node.role else "", style="dim")
-    branch = tree.add(label.append(node.name, style="bold"))
+    label = Text(one_line(f"{node.role}: ") if node.role else "", style="dim")
+    branch = tree.add(label.append(one_line(node.name), style="bold"))
     for fact in node.facts:
         branch.add(Text(one_line(fact), style="yellow" if fact.startswith(("waived", "not bred", "inspection waived")) else ""))
     for parent in node.parents:
@@ -229,4 +241,5 @@ def as_json(found: Trace) -> dict[str, Any]:
         "ancestors": [dict(entry) for entry in found.ancestors.values()],
         "documents": found.documents,
         "missing": found.missing,
+        "altered": found.altered,
     }

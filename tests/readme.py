@@ -1,4 +1,4 @@
-"""The table of README.md, made from the committed metrics. `python -m tests.readme` writes it."""
+"""What README.md says of the committed run: its table and the root of its book. `python -m tests.readme` writes both."""
 
 import json
 from dataclasses import astuple
@@ -8,6 +8,7 @@ from herdbook.summary import HEADER, table
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- metrics: from reports/metrics.json, held to it by tests/test_readme.py -->\n", "<!-- end of metrics -->"
+ROOT_MARK = "<!-- root: from reports/book.json, held to it by tests/test_readme.py -->\n"
 
 
 def rendered() -> str:
@@ -17,11 +18,14 @@ def rendered() -> str:
     return "\n".join([lines[0], "|" + "---|" * len(astuple(HEADER)), *lines[1:]]) + "\n"
 
 
-def with_table(text: str) -> str:
-    """`text` with the table between its marks."""
+def with_figures(text: str) -> str:
+    """`text` with the table between its marks, and the root after its own."""
     head, _, rest = text.partition(BEGIN)
-    return head + BEGIN + rendered() + END + rest.partition(END)[2]
+    text = head + BEGIN + rendered() + END + rest.partition(END)[2]
+    head, _, rest = text.partition(ROOT_MARK)
+    root = json.loads((ROOT / "reports/book.json").read_text())["root"]
+    return f"{head}{ROOT_MARK}`{root}`\n{rest.partition(chr(10))[2]}"
 
 
 if __name__ == "__main__":
-    (ROOT / "README.md").write_text(with_table((ROOT / "README.md").read_text()))
+    (ROOT / "README.md").write_text(with_figures((ROOT / "README.md").read_text()))

@@ -1,0 +1,105 @@
+import json
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from herdbook.cli import app
+from herdbook.cli_book import FOUND
+from herdbook.files import digest
+
+MODEL = "replace/s0/g1/model"
+
+
+@pytest.fixture
+def here(bred, monkeypatch):
+    monkeypatch.chdir(bred)
+    return bred
+
+
+def said(*words, status=0):
+    """What a command prints."""
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == status, (done.output, done.exception)
+    return done.stdout
+
+
+def refused(root, *words):
+    """The one line on stderr of a command that a person got wrong, run as a program."""
+    done = subprocess.run([sys.executable, "-m", "herdbook", *words], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("herdbook: ")
+    return line
+
+
+def test_trace_draws_a_tree_or_prints_json(here):
+    assert f"training: {MODEL.replace('model', 'training')}" in said("trace", MODEL)
+    told = json.loads(said("trace", MODEL, "--json"))
+    assert told["root"] == json.loads((here / "reports/book.json").read_text())["root"]
+    row = pq.read_table("runs/replace/s0/g1/offspring/rows.parquet", columns=["id"])["id"][0].as_py()
+    assert json.loads(said("trace", row, "--json", "--rev", "HEAD"))["row"]["written_by"] == MODEL
+
+
+def test_an_audit_that_finds_nothing_ends_with_0_and_one_that_does_with_its_own_status(here, project, monkeypatch):
+    assert "findings" in said("audit", "--level", "records")
+    assert not any(check["findings"] for check in json.loads(said("audit", "--json", "--rev", "HEAD"))["checks"])
+    monkeypatch.chdir(project)
+    path = project / "records/replace/s0/g1/loss.json"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text.replace("num_steps", "num_stepz"))
+    report = json.loads(said("audit", "--json", status=FOUND))
+    assert "records/replace/s0/g1/loss.json" in {finding["path"] for check in report["checks"] for finding in check["findings"]}
+
+
+def test_an_audit_of_a_changed_workspace_says_so(project, monkeypatch):
+    monkeypatch.chdir(project)
+    (project / "notes.txt").write_text("a note")
+    done = CliRunner().invoke(app, ["audit", "--level", "records"])
+    assert "not committed: notes.txt" in done.stderr.replace("\n", " ")
+
+
+def test_replay_says_identical_and_leaves_the_workspace_alone(here):
+    before = digest(here / "runs")
+    assert "identical" in said("replay", "replace/s0/g1/curated")
+    assert digest(here / "runs") == before
+
+
+def test_diff_takes_a_target_with_one_revision_or_two(here):
+    same = "the same in both"
+    assert same in said("diff", "HEAD")
+    assert same in said("diff", "HEAD", "HEAD")
+    assert same in said("diff", "HEAD", MODEL)
+    assert same in said("diff", "HEAD", "HEAD", MODEL)
+
+
+def test_log_lists_versions(here):
+    (version,) = json.loads(said("log", MODEL, "--json"))
+    assert version["subject"] == "bred"
+    assert version["commit"][:7] in said("log", MODEL)
+
+
+@pytest.mark.parametrize("format", ["json", "prov", "slsa", "openlineage"])
+def test_export_prints_or_writes_the_same_document(here, tmp_path, format):
+    printed = said("export", "--format", format, MODEL)
+    said("export", "--format", format, MODEL, "--output", str(tmp_path / "document.json"))
+    assert (tmp_path / "document.json").read_text() == printed
+    assert json.loads(printed)
+
+
+def test_only_openlineage_is_sent(here):
+    said("export", "--format", "prov", "--url", "http://127.0.0.1:1", status=2)
+
+
+def test_what_a_person_gets_wrong_is_one_line(here, tmp_path):
+    assert "did you mean replace/s0/g1/model" in refused(here, "trace", "replace/s0/g1/modle")
+    assert "git knows no such revision" in refused(here, "trace", MODEL, "--rev", "no-such")
+    assert "a target" in refused(here, "export", "--format", "croissant")
+    assert "not found" in refused(here, "verify", "nothing.json", "--key", "nothing.pem")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    for command in (["trace", "x"], ["audit"], ["replay", "x"], ["log", "x"], ["export"]):
+        refused(tmp_path, *command)

@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+from tests.workspace import ROOT
+
+GREEDY = """
+import resource, sys
+from stages import code
+from stages.__main__ import run_stage
+resource.setrlimit(resource.RLIMIT_AS, (1 << 32, resource.getrlimit(resource.RLIMIT_AS)[1]))
+code.main = lambda args: bytearray(1 << 40)
+sys.exit(run_stage(["code", "all of it"]))
+"""
+
+
+def test_a_stage_that_the_machine_refuses_memory_says_so_in_one_line_that_names_it():
+    done = subprocess.run([sys.executable, "-c", GREEDY], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "code all of it: out of memory; run fewer stages at once or make its sizes in params.yaml smaller\n"
+
+
+def test_an_unknown_stage_is_refused_with_the_known_ones():
+    done = subprocess.run([sys.executable, "-m", "stages", "brew"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "book" in done.stderr
+    assert "found ['brew']" in done.stderr
