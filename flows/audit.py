@@ -1,6 +1,7 @@
 """The flow `audit`: check everything that the book says, and raise an event on any finding."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -14,6 +15,7 @@ from flows.turn import WhenBusy
 from herdbook.audit import Report
 from herdbook.audit import audit as core
 from herdbook.audit.evidence import Level
+from herdbook.errors import HerdbookError
 from herdbook.snapshot import snapshot
 
 AUDIT_FAILED = "herdbook.audit.failed"
@@ -26,8 +28,12 @@ def audit(level: Level = "rows", when_busy: WhenBusy = "wait") -> State:
 
 
 def _audited(level: Level) -> State:
-    with snapshot(Path.cwd()) as now:
-        report = core(now, level)
+    try:
+        with snapshot(Path.cwd()) as now:
+            report = core(now, level)
+    except HerdbookError as error:  # no book or no lock is the worst of findings
+        _emit({"num_findings": 1, "kinds": ["missing"], "paths": [], "what": str(error)})
+        return Failed(message=str(error))
     num_checked = sum(check.num_checked for check in report.checks)
     create_table_artifact(
         [{"item": check.item, "checked": check.num_checked, "findings": len(check.findings)} for check in report.checks],
@@ -41,10 +47,10 @@ def _told(report: Report) -> State:
     found = report.findings
     lines = [{name: shown(value) for name, value in vars(finding).items()} for finding in found]
     create_table_artifact(lines, key="findings", description="what is not as the book says")
-    payload = {
-        "num_findings": len(found),
-        "kinds": sorted({finding.kind for finding in found}),
-        "paths": [finding.path for finding in found],
-    }
+    kinds, first = sorted({finding.kind for finding in found}), f"{found[0].path}: {found[0].what}"
+    _emit({"num_findings": len(found), "kinds": kinds, "paths": [finding.path for finding in found], "what": first})
+    return Failed(message=f"{len(found)} findings; first: {first}")
+
+
+def _emit(payload: dict[str, Any]) -> None:
     emit_event(AUDIT_FAILED, resource={"prefect.resource.id": "herdbook.book"}, payload=payload)
-    return Failed(message=f"{len(found)} findings; first: {found[0].path}: {found[0].what}")

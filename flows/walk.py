@@ -58,6 +58,7 @@ def walk(
     ready = [name for name in plan if not waiting[name]]
     outcome: Outcome[T] = Outcome()
     running: set[str] = set()
+    jobs = min(jobs, max(len(plan), 1))
     with _working(run, jobs, interrupt) as (todo, ends):
         while ready or running:
             ready.sort(key=lambda name: (-lengths[name], place[name]), reverse=True)
@@ -101,7 +102,13 @@ def _working(
 
     def start() -> None:
         for number in range(jobs):
-            threading.Thread(target=work, name=f"stage_{number}").start()
+            try:
+                threading.Thread(target=work, name=f"stage_{number}").start()
+            except RuntimeError as error:  # the machine has no more threads to give
+                ends.put(_End(name="a thread", error=error))
+                for _ in range(number, jobs):
+                    ends.put(_End())
+                return
 
     _thread.start_new_thread(start, ())
     try:
@@ -119,8 +126,8 @@ def _working(
 
 
 def _enter(end: _End[T], waiting: dict[str, set[str]], users: dict[str, list[str]], outcome: Outcome[T]) -> list[str]:
-    """Enter one end; the stages that it makes ready."""
-    if isinstance(end.error, Exception):
+    """Enter one end; the stages that it makes ready. Raises what is no failure of a stage."""
+    if isinstance(end.error, Exception) and end.name in users:
         outcome.failed[end.name] = end.error
         _skip(users[end.name], end.name, users, outcome)
         return []

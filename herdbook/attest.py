@@ -70,7 +70,7 @@ def attestation(book: Book, run: RunFacts) -> dict[str, Any]:
             "buildType": f"{NAMESPACE}:run:1",
             "externalParameters": {"root": book.root, "stages": [stage.name for stage in run.stages]},
             "internalParameters": {"host": run.host, "user": run.user},
-            "resolvedDependencies": [index],
+            "resolvedDependencies": [file for entry in book.entries.values() if not entry["stage"]["command"] for file in files(entry)],
         },
         "runDetails": {
             "builder": {"id": f"{NAMESPACE}:flow"},

@@ -101,6 +101,15 @@ def test_an_interrupt_starts_nothing_more_and_waits_for_what_runs():
     assert "d" not in started
 
 
+def test_a_machine_without_threads_ends_the_walk(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        walk(PLAN, NEEDS, lambda name: None, 2)
+
+
 INTERRUPTED = """
 import random, signal
 from flows.walk import walk
