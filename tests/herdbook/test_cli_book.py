@@ -45,7 +45,8 @@ def test_trace_draws_a_tree_or_prints_json(here):
 
 
 def test_an_audit_that_finds_nothing_ends_with_0_and_one_that_does_with_its_own_status(here, project, monkeypatch):
-    assert "findings" in said("audit", "--level", "records")
+    assert not any(check["findings"] for check in json.loads(said("audit", "--level", "records", "--json"))["checks"])
+    assert "receipts" in said("audit", "--level", "hashes")
     assert not any(check["findings"] for check in json.loads(said("audit", "--json", "--rev", "HEAD"))["checks"])
     monkeypatch.chdir(project)
     path = project / "records/replace/s0/g1/loss.json"
@@ -89,6 +90,12 @@ def test_export_prints_or_writes_the_same_document(here, tmp_path, format):
     said("export", "--format", format, MODEL, "--output", str(tmp_path / "document.json"))
     assert (tmp_path / "document.json").read_text() == printed
     assert json.loads(printed)
+
+
+def test_a_folder_is_not_written_over(here):
+    before = digest(here / "records")
+    said("export", "--output", "records", status=2)
+    assert digest(here / "records") == before
 
 
 def test_only_openlineage_is_sent(here):

@@ -84,6 +84,16 @@ def test_what_was_made_from_other_bytes_than_lie_there_is_not_entered(made, name
         make_entry(each, entries, document)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [("training", "parents"), ("model", "training"), ("offspring", "founder"), ("curated", "parents")]
+)
+def test_what_a_stage_does_not_say_it_read_is_no_way_round(made, name, key):
+    entries, _ = made
+    entry = entries[f"replace/s0/g1/{name}"]
+    making = {told: value for told, value in read_json_of(entry).items() if told != key}
+    assert any("does not say from which" in line for line in broken_links(entry, making, entries))
+
+
 def test_adopted_rows_are_those_of_the_founder(made):
     entries, _ = made
     adopted = entries["replace/s0/g0/offspring"]

@@ -106,3 +106,31 @@ def test_what_differs_from_the_last_commit_is_named(project):
     (project / "params.yaml").write_text("changed")
     (project / "new file").write_text("new")
     assert uncommitted(project) == ["params.yaml", "new file"]
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [("dvc.lock", text) for text in ("{", "a: 1", "stages: {x: 1}", "stages: {x: {outs: [3]}}", "stages: {x: {outs: [{path: a}]}}")]
+    + [("data.dvc", text) for text in ("{", "- a", "outs: 3", "outs: [{path: a}]")],
+)
+def test_records_of_another_form_are_told_in_one_line(project, record, text):
+    (project / record).write_text(text)
+    with snapshot(project) as now, pytest.raises(BookError, match=rf"^{record}: cannot be read as a lock \("):
+        now.md5_of(Path("runs/nothing"))
+
+
+@pytest.mark.parametrize("md5", ["../../../../etc/passwd", "xx/etc/hostname", "0" * 31, "A" * 32, ""])
+def test_what_is_no_md5_never_becomes_a_path(bred, md5):
+    with snapshot(bred) as now, pytest.raises(MissingError, match="which is no md5"):
+        now.object_of(Path("runs/x"), md5)
+
+
+def test_a_folder_manifest_leads_nowhere_else(bred):
+    with snapshot(bred) as now:
+        manifest = now._scratch / "objects" / ("0" * 32 + ".dir")
+        manifest.parent.mkdir()
+        manifest.write_text('[{"md5": "/etc/hostname", "relpath": "a"}, {"md5": "x", "relpath": "../../b"}]')
+        listed = now.listing(Path("runs/x"), "0" * 32 + ".dir")
+        assert list(listed) == [Path("runs/x/a")]
+        with pytest.raises(MissingError, match="which is no md5"):
+            now.object_of(Path("runs/x/a"), listed[Path("runs/x/a")])

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from herdbook.entry import weights_of
+from herdbook.errors import BookError
 from herdbook.files import read_json, read_table, write_table
 from herdbook.schema import CORPUS
 from herdbook.snapshot import book_of, snapshot
@@ -127,3 +128,54 @@ def test_json_holds_the_entries_themselves(bred, target):
         found = as_json(trace(target, book_of(now), now))
     for entry in found["ancestors"]:
         assert entry == read_json(bred / f"book/entries/{entry['name']}.json")
+
+
+def rewritten(path, **columns):
+    """Replace columns of a table, as a forger would who forgets the book."""
+    table = pq.read_table(path)
+    for name, value in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array([value] * table.num_rows))
+    path.unlink()
+    write_table(path, table)
+
+
+def test_a_row_of_a_table_that_was_altered_is_not_to_be_believed(project):
+    path = project / "runs/replace/s0/g1/offspring/rows.parquet"
+    row = row_of(project, path.relative_to(project), 2)["id"]
+    rewritten(path, text="FORGED", model="f" * 64)
+    with snapshot(project) as now:
+        found = trace(row, book_of(now), now)
+    assert found.altered == [found.altered[0]]
+    assert found.altered[0].startswith("runs/replace/s0/g1/offspring/rows.parquet: is not what its entry says")
+    assert found.row["written_by"] == f"a model that is none of this book ({'f' * 64})"
+    assert "not to be believed: runs/replace" in shown(found)
+
+
+def test_a_row_that_cannot_be_found_because_its_table_is_missing_names_the_table(project):
+    path = Path("runs/replace/s0/g1/offspring/rows.parquet")
+    row = row_of(project, path, 2)["id"]
+    with snapshot(project) as now:
+        md5 = now.md5_of(path)
+    (project / path).unlink()
+    (project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    with snapshot(project) as now, pytest.raises(BookError, match=rf"1 could not be searched: {path}: "):
+        trace(row, book_of(now), now)
+
+
+def test_a_tokenizer_that_is_none_costs_only_the_text_of_the_prompt(project):
+    row = row_of(project, "runs/replace/s0/g1/offspring/rows.parquet", 2)["id"]
+    path = project / "runs/human/base/tokenizer.json"
+    path.unlink()
+    path.write_text("{}")
+    with snapshot(project) as now:
+        found = trace(row, book_of(now), now)
+    assert found.row["prompt_text"] is None
+    assert any("tokenizer" in what for what in found.missing + found.altered)
+
+
+def test_hostile_names_steer_no_terminal():
+    from herdbook.trace import Node, Trace
+
+    node = Node("\x1b[31mrole", "\x1b[31mname", ["\x1b[31mfact"])
+    said = shown(Trace("\x1b[31mtarget", "root", node, {}, [], None, ["\x1b[31m"], ["\x1b[31m"]))
+    assert "\x1b" not in said
