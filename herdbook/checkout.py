@@ -25,14 +25,18 @@ from herdbook.snapshot import MissingError, Snapshot
 _PARTS = (Path("herdbook"), Path("stages"), PARAMS, CONSTRAINTS)  # all that a stage reads besides its inputs
 
 
-def lay_code(snapshot: Snapshot, checkout: Path) -> None:
-    """Put code and parameters there, of the revision or as they lie in the workspace; MissingError where there are none."""
-    lay = _lay_from_workspace if snapshot.commit is None else _lay_from_git
+def lay(parameters: Mapping[str, Any], inputs: Mapping[Path, str], snapshot: Snapshot, checkout: Path) -> list[Path]:
+    """Put there what a stage reads: code, these parameters by dotted key, and its inputs by md5. The inputs that cannot be had.
+
+    Code is that of the revision, or as it lies in the workspace; MissingError where there is none."""
+    lay_part = _lay_from_workspace if snapshot.commit is None else _lay_from_git
     for part in _PARTS:
-        lay(part, snapshot, checkout)
+        lay_part(part, snapshot, checkout)
+    _set_parameters(parameters, checkout)
+    return [path for path, md5 in inputs.items() if not _lay(path, md5, snapshot, checkout)]
 
 
-def set_parameters(wanted: Mapping[str, Any], checkout: Path) -> None:
+def _set_parameters(wanted: Mapping[str, Any], checkout: Path) -> None:
     """Make params.yaml there give `wanted`, by dotted key, where it does not already: it may have changed since."""
     path = checkout / PARAMS
     document = strict_yaml(path.read_text(encoding="utf-8"))
@@ -46,11 +50,6 @@ def set_parameters(wanted: Mapping[str, Any], checkout: Path) -> None:
             section = section.setdefault(top, {})
         section[last] = value
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-
-
-def lay_inputs(inputs: Mapping[Path, str], snapshot: Snapshot, checkout: Path) -> list[Path]:
-    """Put the files and folders of these md5s there; those that cannot be had."""
-    return [path for path, md5 in inputs.items() if not _lay(path, md5, snapshot, checkout)]
 
 
 def _lay(path: Path, md5: str, snapshot: Snapshot, checkout: Path) -> bool:

@@ -18,12 +18,15 @@ from herdbook.book import INDEX, entry_path
 from herdbook.entry import entry_id
 from herdbook.errors import BookError
 from herdbook.files import canonical_json, digest, read_json, read_table, write_table
-from herdbook.replay import Fact, Rebuilt, Replay, as_json, drawn, replay
+from herdbook.replay import Replay, as_json, drawn, replay
+from herdbook.rerun import Fact, Outcome, Rebuilt
 from herdbook.schema import ROWS
 from herdbook.snapshot import book_of, snapshot
 from tests import miniature
 
 CURATED = "replace/s0/g1/curated"
+TRAINING = "replace/s0/g1/training"
+RECEIPT = Path("records/replace/s0/g1/training/receipt.json")
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,20 +75,39 @@ def test_a_dataset_is_rebuilt_to_the_same_bytes(bred):
     found = replayed(bred, "runs/replace/s0/g1/curated")
     assert found.is_identical
     assert found.target == CURATED
-    assert {Path(file.path).name for file in found.files} == {"counts.json", "making.json", "rejected.parquet", "rows.parquet"}
-    assert shown(found).startswith(f"{CURATED}: identical, 4 files of {sum(file.num_bytes for file in found.files):,} bytes")
+    assert {Path(file.path).name for file in found.making.files} == {"counts.json", "making.json", "rejected.parquet", "rows.parquet"}
+    assert shown(found).startswith(f"{CURATED}: identical, 4 files of {sum(file.num_bytes for file in found.making.files):,} bytes")
+
+
+@pytest.mark.parametrize("target", [TRAINING, RECEIPT.as_posix()])
+def test_a_dataset_is_inspected_once_more_to_the_same_receipt_and_profile(bred, target):
+    found = replayed(bred, target)
+    assert (found.is_identical, found.target, found.inspected) == (True, TRAINING, "rebuilt")
+    assert [file.path for file in found.inspection.files] == [RECEIPT.with_name("profile.json").as_posix(), RECEIPT.as_posix()]
+    assert "its receipt and profile: identical, 2 files" in shown(found)
+
+
+def test_what_is_not_inspected_has_no_receipt_to_be_compared(bred):
+    found = replayed(bred, "replace/s0/g1/offspring")
+    assert (found.is_identical, found.inspection, found.inspected) == (True, None, None)
 
 
 def test_a_model_is_rebuilt_to_the_same_bytes_at_a_revision(bred):
     found = replayed(bred, "replace/s0/g1/model", "HEAD")
     assert found.is_identical
-    assert {"runs/replace/s0/g1/model/model.safetensors", "records/replace/s0/g1/loss.json"} <= {file.path for file in found.files}
+    assert {"runs/replace/s0/g1/model/model.safetensors", "records/replace/s0/g1/loss.json"} <= {file.path for file in found.making.files}
 
 
 def test_a_generation_that_was_not_bred_is_rebuilt_as_its_reason(bred):
     found = replayed(bred, "curated/s0/g1/model")
     assert found.is_identical
-    assert {file.path for file in found.files} == {"runs/curated/s0/g1/model/not_bred.json", "records/curated/s0/g1/loss.json"}
+    assert {file.path for file in found.making.files} == {"runs/curated/s0/g1/model/not_bred.json", "records/curated/s0/g1/loss.json"}
+
+
+def test_the_records_of_a_dataset_that_was_not_bred_are_rebuilt_too(bred):
+    found = replayed(bred, "curated/s0/g1/training")
+    assert found.is_identical
+    assert len(found.inspection.files) == 2
 
 
 def test_what_the_workspace_holds_in_place_of_the_inputs_does_not_matter(project):
@@ -126,22 +148,62 @@ def test_recorded_bytes_that_the_stage_never_wrote_are_told_with_their_distance(
 
     found = replayed(project, CURATED)
     assert not found.is_identical
-    (file,) = [file for file in found.files if not file.is_identical]
+    (file,) = [file for file in found.making.files if not file.is_identical]
     assert file.path == "runs/replace/s0/g1/curated/rows.parquet"
     assert file.distance["num_rows"] == [149, 150]
     assert file.distance["apart"]["nll_nats"]["max_absolute"] == pytest.approx(0.5)
-    assert found.facts == (Fact("MKL_CBWR", "AVX512", "AVX2"), Fact("threads", 4, 1))
+    assert (found.inspection.is_identical, found.inspected) == (True, "recorded")
+    assert "the dataset as it is recorded, for it came out otherwise" in shown(found)
+    assert found.making.facts == (Fact("MKL_CBWR", "AVX512", "AVX2"), Fact("threads", 4, 1))
     assert "nll_nats: 149 rows by up to 0.5" in shown(found)
     assert "threads: recorded 4, here 1" in shown(found)
+
+
+def test_a_forged_inspection_is_found_though_lock_and_book_agree_with_it(project):
+    profile = RECEIPT.with_name("profile.json")
+    receipt = read_json(project / RECEIPT)
+    receipt["rules"][0]["observed"] = 1
+    for path, value in ((RECEIPT, receipt), (profile, {**read_json(project / profile), "distinct_1": 0.125})):
+        (project / path).unlink()
+        (project / path).write_text(canonical_json(value))
+    miniature.run(project, "-m", "dvc", "commit", "-q", "--force", "validate-training@replace-s0-g1")
+    miniature.run(project, "-m", "stages", "book", cold=True)
+    assert read_json(project / entry_path(TRAINING))["inspection"]["receipt"]["sha256"] == digest(project / RECEIPT)
+
+    found = replayed(project, TRAINING)
+    assert found.making.is_identical
+    assert not found.is_identical
+    assert {Path(file.path).name: [*file.distance["apart"]] for file in found.inspection.files} == {
+        "profile.json": ["distinct_1"],
+        "receipt.json": ["rules"],
+    }
+    assert "its receipt and profile: 2 of 2 files differ from their entry" in shown(found)
+    assert "distinct_1: 0.125 became" in shown(found)
+
+
+def test_an_entry_that_names_another_receipt_is_found(project):
+    inspection = read_json(project / entry_path(CURATED))["inspection"]
+    forge(project, CURATED, inspection={**inspection, "receipt": {**inspection["receipt"], "sha256": "0" * 64}})
+    found = replayed(project, CURATED)
+    (file,) = [file for file in found.inspection.files if not file.is_identical]
+    told = "dvc.lock records what came out now, the entry other bytes"
+    assert (file.path, file.why) == ("records/replace/s0/g1/offspring/receipt.json", told)
 
 
 def test_an_entry_that_is_not_about_what_the_lock_records_is_told(project):
     entry = read_json(project / entry_path(CURATED))
     files = {**entry["files"], "rows.parquet": {**entry["files"]["rows.parquet"], "sha256": "0" * 64}, "more.txt": {"sha256": "1" * 64}}
     forge(project, CURATED, files=files)
-    found = {Path(file.path).name: file for file in replayed(project, CURATED).files}
+    found = {Path(file.path).name: file for file in replayed(project, CURATED).making.files}
     assert found["rows.parquet"].why == "dvc.lock records what came out now, the entry other bytes"
     assert (found["more.txt"].found, found["more.txt"].is_identical) == (None, False)
+
+
+def test_a_table_that_did_not_come_out_is_told_by_its_own_path(project):
+    (file,) = read_json(project / entry_path("human/reference"))["files"].values()
+    forge(project, "human/reference", path="runs/human/other.parquet", files={"other.parquet": file})
+    (found,) = replayed(project, "human/reference").making.files
+    assert (found.path, found.found) == ("runs/human/other.parquet", None)
 
 
 def test_another_version_of_a_package_is_told_and_nothing_is_run(bred, tmp_path, monkeypatch):
@@ -153,8 +215,8 @@ def test_another_version_of_a_package_is_told_and_nothing_is_run(bred, tmp_path,
     recorded = read_json(bred / "book/code/curate.json")["packages"]["pydantic"]
     found = replayed(bred, CURATED)
     assert not found.is_identical
-    assert found.facts == (Fact("pydantic", recorded, "1.0"),)
-    assert "pydantic 1.0 is installed" in found.refusal
+    assert found.making.facts == (Fact("pydantic", recorded, "1.0"),)
+    assert "pydantic 1.0 is installed" in found.making.refusal
     assert f"pydantic: recorded {recorded}, here 1.0" in shown(found)
 
 
@@ -162,8 +224,8 @@ def test_code_that_was_edited_since_is_told_and_the_last_commit_still_rebuilds(p
     module = project / "herdbook/recipe.py"
     module.write_text(module.read_text() + "# edited\n")
     found = replayed(project, CURATED)
-    assert [fact.name for fact in found.facts] == ["herdbook/recipe.py"]
-    assert "herdbook/recipe.py: not the code that runs/code/curate.json records" in found.refusal
+    assert [fact.name for fact in found.making.facts] == ["herdbook/recipe.py"]
+    assert "herdbook/recipe.py: not the code that runs/code/curate.json records" in found.making.refusal
     assert replayed(project, CURATED, "HEAD").is_identical
 
 
@@ -174,6 +236,16 @@ def test_inputs_that_are_nowhere_are_named_in_one_line(project):
     alter(project / "runs/replace/s0/g1/offspring/rows.parquet")
     with pytest.raises(BookError, match=rf"^{CURATED}: cannot .* not at hand: runs/replace/s0/g1/offspring; get it with dvc fetch$"):
         replayed(project, CURATED)
+
+
+def test_a_policy_that_is_nowhere_leaves_the_dataset_rebuilt_and_is_named(project):
+    path = project / "expectations/training_rows.yaml"
+    path.write_text(path.read_text() + "# edited\n")
+    miniature.commit(project, "edit")
+    found = replayed(project, "replace/s0/g0/training")
+    assert found.making.is_identical
+    assert not found.is_identical
+    assert found.inspection.refusal == f"what it was inspected with is not at hand: {path.relative_to(project)}; get it with dvc fetch"
 
 
 def test_a_damaged_object_of_the_cache_is_not_taken_for_the_input(project):
@@ -199,6 +271,14 @@ def test_a_stage_that_the_lock_does_not_know_cannot_be_replayed(project):
         replayed(project, CURATED)
 
 
+def test_an_inspection_that_the_lock_does_not_know_cannot_be_replayed(project):
+    lock = (project / "dvc.lock").read_text()
+    command = "python -m stages validate training replace s0 g1"
+    (project / "dvc.lock").write_text(lock.replace(f"cmd: {command}\n", "cmd: python -m stages other\n"))
+    with pytest.raises(BookError, match=f"no stage ran '{command}', so what {TRAINING} was inspected with is not recorded"):
+        replayed(project, TRAINING)
+
+
 @pytest.mark.parametrize("path", ["../stolen", "/tmp/stolen"])
 def test_a_lock_that_reaches_out_of_the_project_is_refused(project, path):
     lock = (project / "dvc.lock").read_text()
@@ -219,7 +299,7 @@ def test_a_time_out_leaves_nothing_behind(bred, scratch):
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-c", script, str(bred)], env=environment, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not list(scratch.glob("herdbook-replay-*/runs")):
+    while not list(scratch.glob("herdbook-replay-*/making/runs")):
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -229,6 +309,8 @@ def test_a_time_out_leaves_nothing_behind(bred, scratch):
 
 def test_what_a_stage_says_does_not_steer_a_terminal():
     file = Rebuilt(path="\x1b[1m", recorded="0" * 64, found="1" * 64, num_bytes=1, why="\x1b[2m")
-    told = {"target": "t", "revision": "r", "command": "c", "machine": "m"}
-    assert "\x1b[1" not in shown(Replay(**told, files=(file,)))
-    assert "\x1b[2J" not in shown(Replay(**told, refusal="no\x1b[2J"))
+    told = {"target": "t", "revision": "r", "machine": "m"}
+    for outcome in (Outcome(command="\x1b[1m", files=(file,)), Outcome(command="c", refusal="no\x1b[2J")):
+        for found in (Replay(**told, making=outcome), Replay(**told, making=Outcome(command="c"), inspection=outcome, inspected="rebuilt")):
+            assert "\x1b[1" not in shown(found)
+            assert "\x1b[2" not in shown(found)

@@ -1,0 +1,265 @@
+"""What rows and text say, counted anew: whose rows they are, how many, what was rejected, what is held out."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from herdbook.artefacts import Artefact
+from herdbook.audit.evidence import Evidence, file_at
+from herdbook.audit.finding import Finding, finding, guarded
+from herdbook.audit.tables import HeldOut, Table, read_held_out, read_rows
+from herdbook.entry import ROW_KINDS, Entry, weights_of
+from herdbook.files import rounded
+from herdbook.layout import CORPUS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, HUMAN_TRAIN_DOCUMENTS, MAKING, SPLIT
+from herdbook.params import Params
+from herdbook.reference import SHARED_WORDS
+
+_TOLERANCE = 1e-9  # a mean is a sum of floats, whose order may differ
+
+
+class Recount:
+    """The rows of a herd against its book; each table is kept only as long as a descendant is to be compared with it."""
+
+    def __init__(self, made: list[Artefact], entries: Mapping[str, Entry], evidence: Evidence, params: Params) -> None:
+        self._entries, self._evidence, self._params = entries, evidence, params
+        self._made = {artefact.name: artefact for artefact in made if self._is_there(artefact.name)}
+        self._written = {artefact.rows for artefact in self._made.values() if artefact.kind in ("human", "offspring")}
+        self._models = {weights_of(entry): name for name, entry in entries.items() if entry["kind"] == "model"}
+        self._tables: dict[str, Table] = {}  # by sha256
+        self._uses = Counter(self._key(path) for artefact in self._made.values() for path in self._reads(artefact))
+        self._copied: set[bytes] = set()
+        self._held_out: HeldOut | None = None
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an artefact was bred, and lies there as it was: of what was altered, more is not asked."""
+        if (entry := self._entries.get(name)) is None or entry["status"] != "bred":
+            return False
+        return all(self._key(file_at(Path(entry["path"]), file)) == told["sha256"] for file, told in entry["files"].items())
+
+    def tables(self) -> Iterator[list[Finding]]:
+        """What is wrong with each table of rows, parents first."""
+        for artefact in self._made.values():
+            if artefact.kind in ROW_KINDS and all(name in self._made for _, name in artefact.parents):
+                yield guarded(artefact.path, partial(self._table, artefact))
+
+    def documents(self) -> Iterator[list[Finding]]:
+        """What is wrong with the split of the corpus, and with the n-grams of held-out text that profiles were measured by."""
+        yield guarded(HUMAN_TRAIN_DOCUMENTS, self._split)
+        yield guarded(HUMAN_REFERENCE, self._reference)
+
+    def _table(self, artefact: Artefact) -> Iterator[Finding]:
+        own = {path: self._take(path) for path in self._own(artefact)}
+        parents = {role: [self._take(path) for path in paths] for role, paths in self._parents(artefact).items()}
+        for path, table in own.items():
+            yield from self._rows(path, table, artefact)
+        rows = own[artefact.rows]
+        yield from self._making(artefact)
+        match artefact.kind:
+            case "training":
+                yield from self._training(artefact, own, parents)
+            case "curated":
+                yield from self._curated(artefact, own, parents["offspring"][0])
+            case "offspring" if "model" in dict(artefact.parents):
+                yield from self._offspring(artefact, rows)
+            case "human":
+                yield from self._human(artefact, rows)
+        if artefact.inspection:
+            yield from self._profile(artefact, rows)
+
+    def _own(self, artefact: Artefact) -> list[Path]:
+        beside = {"training": ["pool.parquet"], "curated": ["rejected.parquet"]}.get(artefact.kind, [])
+        return [artefact.rows, *(artefact.path / name for name in beside)]
+
+    def _parents(self, artefact: Artefact) -> dict[str, list[Path]]:
+        """The tables that rows may come from, by role."""
+        found: dict[str, list[Path]] = {}
+        for role, name in artefact.parents:
+            if (parent := self._made.get(name)) and parent.kind in ROW_KINDS:
+                found.setdefault(role, []).append(parent.path / "pool.parquet" if role == "previous" else parent.rows)
+        return found
+
+    def _reads(self, artefact: Artefact) -> list[Path]:
+        if artefact.kind not in ROW_KINDS:
+            return []
+        return [*self._own(artefact), *(path for paths in self._parents(artefact).values() for path in paths)]
+
+    def _key(self, path: Path) -> str:
+        return self._evidence.sha256(path)
+
+    def _take(self, path: Path) -> Table:
+        key = self._key(path)
+        if (table := self._tables.get(key)) is None:
+            table = self._tables[key] = read_rows(self._evidence.local(path), self._hold_out(), path in self._written)
+            self._copied |= table.copied
+        self._uses[key] -= 1
+        if self._uses[key] <= 0:
+            del self._tables[key]
+        return table
+
+    def _hold_out(self) -> HeldOut:
+        if self._held_out is None:
+            self._held_out = read_held_out(self._evidence.local(HUMAN_HELD_OUT_DOCUMENTS))
+        return self._held_out
+
+    def _rows(self, path: Path, table: Table, artefact: Artefact) -> Iterator[Finding]:
+        """What must hold in any table of rows."""
+        if strangers := table.models - set(self._models):
+            yield finding(path, f"holds rows of model {sorted(strangers)[0][:12]}, which is none of the book")
+        if table.num_misnamed:
+            yield finding(path, f"{table.num_misnamed} rows are not what their ids or lengths say")
+        if repeated := table.num_rows - len(pc.unique(table.marks)):
+            yield finding(path, f"{repeated} rows stand twice")
+        if table.num_held_out and artefact.name != "human/held_out":
+            yield finding(path, f"{table.num_held_out} rows are of held-out documents, which never train or prompt", "contamination")
+
+    def _making(self, artefact: Artefact) -> Iterator[Finding]:
+        """Whether the making of a folder counts as the rows do."""
+        if artefact.kind == "human":
+            return
+        path, counted = artefact.path / MAKING, self._evidence.contents(artefact.rows)
+        making = self._evidence.json(path)
+        for name in ("composition", "num_rows", "num_tokens", "depth"):
+            if name in making and not _is_same(making[name], counted[name]) and not (name == "depth" and not counted["num_tokens"]):
+                yield finding(path, f"{name} is {making[name]}, its rows give {counted[name]}", "composition")
+
+    def _training(self, artefact: Artefact, own: dict[Path, Table], parents: dict[str, list[Table]]) -> Iterator[Finding]:
+        """Rows of the pool, and the pool of its parents' rows, as many of each as the regime's weights take."""
+        assert artefact.place
+        regime, pool_path = self._params.regimes[artefact.place.regime], artefact.path / "pool.parquet"
+        rows, pool = own[artefact.rows], own[pool_path]
+        yield from _strays(artefact.rows, rows, [pool], "its pool")
+        tables = [table for role in ("offspring", "previous", "human") for table in parents.get(role, [])]
+        yield from _strays(pool_path, pool, tables, "what it was blended from")
+        wanted = pool.num_rows if regime.budget_rows is None else min(regime.budget_rows, pool.num_rows)
+        if artefact.place.number and rows.num_rows != wanted:
+            yield finding(artefact.rows, f"has {rows.num_rows} rows, of a pool of {pool.num_rows} the regime takes {wanted}", "counts")
+        if artefact.place.number:
+            taken = {role: sum(table.num_rows for table in parents.get(role, [])) for role in ("offspring", "previous", "human")}
+            wanted = sum(round(getattr(regime.weights, role) * number) for role, number in taken.items())
+        else:
+            wanted = parents["human"][0].num_rows
+        if pool.num_rows != wanted:
+            yield finding(pool_path, f"has {pool.num_rows} rows, the regime's weights take {wanted}", "counts")
+
+    def _curated(self, artefact: Artefact, own: dict[Path, Table], offspring: Table) -> Iterator[Finding]:
+        """Each of the offspring kept, rejected or surplus, and counted as such."""
+        assert artefact.place
+        rejected_path, counts_path = artefact.path / "rejected.parquet", artefact.place.counts
+        rows, rejected = own[artefact.rows], own[rejected_path]
+        for path, table in own.items():
+            yield from _strays(path, table, [offspring], "its offspring")
+        if num_both := pc.sum(pc.is_in(rejected.marks, value_set=rows.marks)).as_py():
+            yield finding(rejected_path, f"{num_both} rows are both rejected and kept", "counts")
+        recipe = self._params.regimes[artefact.place.regime].recipe
+        surplus = offspring.num_rows - rows.num_rows - rejected.num_rows
+        wanted = {
+            "num_in": offspring.num_rows, "num_out": rows.num_rows, "num_surplus": surplus, "is_full": rows.num_rows == recipe.num_rows,
+            "rejected": {step["name"]: rejected.reasons.get(step["name"], 0) for step in recipe.steps} | dict(rejected.reasons),
+        }  # fmt: skip
+        counts = self._evidence.json(counts_path)
+        for name, number in wanted.items():
+            if counts[name] != number:
+                yield finding(counts_path, f"{name} is {counts[name]}, the rows give {number}", "counts")
+        if surplus < 0 or (surplus and not wanted["is_full"]):
+            yield finding(artefact.path, f"{surplus} of its offspring are neither kept, rejected nor surplus of a full set", "counts")
+
+    def _offspring(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
+        """Rows of one model, its parent: of its generation, and one deeper than it."""
+        assert artefact.place
+        model = self._entries[dict(artefact.parents)["model"]]
+        wanted = (weights_of(model), artefact.place.number, 1 + model["contents"]["depth"])
+        for model_id, generation, depth in sorted(rows.authors, key=str):
+            if (model_id, generation) != wanted[:2] or not _is_same(depth, wanted[2]):
+                said = f"generation {generation} and depth {depth} by {self._models.get(model_id or '', model_id or 'a person')}"
+                yield finding(
+                    artefact.rows, f"holds rows of {said}, must be of generation {wanted[1]} and depth {wanted[2]} by {model['name']}"
+                )
+
+    def _human(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
+        """Rows of people: of no model, of no depth, of the documents of their side."""
+        if strangers := rows.authors - {(None, 0, 0.0)}:
+            yield finding(artefact.rows, f"holds rows of {sorted(strangers, key=str)[0]}, must all be of people, generation 0 and depth 0")
+        (documents,) = (self._made[name].path for role, name in artefact.parents if role == "documents")
+        if others := rows.documents - _documents(self._evidence.local(documents)).keys():
+            yield finding(artefact.rows, f"holds rows of {len(others)} documents that are not in {documents}")
+
+    def _profile(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
+        """The figures of a profile that follow from counting."""
+        assert artefact.inspection
+        path, counted = artefact.inspection.profile, self._evidence.contents(artefact.rows)
+        figures = self._evidence.json(path)
+        human = counted["composition"].get("human", {"rows": 0, "tokens": 0})
+        num_rows, num_tokens = counted["num_rows"], counted["num_tokens"]
+        wanted = {
+            "num_rows": num_rows, "num_tokens": num_tokens, "depth_mean": counted["depth"],
+            "human_row_share": human["rows"] / num_rows if num_rows else None,
+            "human_token_share": human["tokens"] / num_tokens if num_tokens else None,
+        }  # fmt: skip
+        for name, value in wanted.items():
+            if not _is_same(figures[name], value):
+                yield finding(path, f"{name} is {figures[name]}, the rows give {value}", "composition")
+        copied = pa.array(sorted(self._copied), pa.binary(16))
+        num_copied = pc.sum(pc.is_in(rows.marks, value_set=copied)).as_py() or 0
+        share = rounded(num_copied / num_rows) if num_rows else None
+        if not _is_same(figures["contamination_share"], share):
+            what = f"{num_copied} of {num_rows} rows share {SHARED_WORDS} words with held-out text, {path} records a share of"
+            yield finding(artefact.rows, f"{what} {figures['contamination_share']}", "contamination")
+
+    def _split(self) -> Iterator[Finding]:
+        """Documents of both sides are the corpus's own, and none is on both."""
+        corpus_path = CORPUS / "corpus.parquet"
+        corpus = _documents(self._evidence.local(corpus_path))
+        sides = {path: _documents(self._evidence.local(path)) for path in (HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS)}
+        for path, documents in {corpus_path: corpus, **sides}.items():
+            if misnamed := [name for name, text in documents.items() if name != text]:
+                yield finding(path, f"document {misnamed[0][:12]} and {len(misnamed) - 1} more are not the text that they are named by")
+            if strangers := documents.keys() - corpus.keys():
+                yield finding(path, f"{len(strangers)} documents, such as {min(strangers)[:12]}, are not of the corpus")
+        train, held_out = sides.values()
+        if both := train.keys() & held_out.keys():
+            yield finding(HUMAN_TRAIN_DOCUMENTS, f"{len(both)} documents are held out as well", "contamination")
+        split = self._evidence.json(SPLIT)
+        wanted = {
+            "num_documents": len(corpus), "num_near_duplicates_removed_from_train": len(corpus) - len(train) - len(held_out),
+        }  # fmt: skip
+        for name, number in wanted.items():
+            if split[name] != number:
+                yield finding(SPLIT, f"{name} is {split[name]}, the documents give {number}", "counts")
+        for side, documents in (("train", train), ("held_out", held_out)):
+            if split[side]["num_documents"] != len(documents):
+                yield finding(SPLIT, f"{side} is of {split[side]['num_documents']} documents, there are {len(documents)}", "counts")
+
+    def _reference(self) -> Iterator[Finding]:
+        known = pq.read_table(self._evidence.local(HUMAN_REFERENCE), columns=["held_out_ngrams"])["held_out_ngrams"]
+        if not np.array_equal(known.combine_chunks().flatten().to_numpy(), self._hold_out().text.ngrams):
+            yield finding(HUMAN_REFERENCE, "does not hold the n-grams of the held-out documents", "contamination")
+
+
+def _strays(path: Path, table: Table, parents: list[Table], what: str) -> Iterator[Finding]:
+    marks = pa.concat_arrays([parent.marks for parent in parents]) if parents else table.marks[:0]
+    if num := table.num_rows - (pc.sum(pc.is_in(table.marks, value_set=marks)).as_py() or 0):
+        yield finding(path, f"{num} rows are no rows of {what}")
+
+
+def _documents(path: Path) -> dict[str, str]:
+    """id -> sha256 of the text, of each document."""
+    found = {}
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(256, columns=["id", "text"]):
+            for name, text in zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+                found[name] = sha256(text.encode()).hexdigest()
+    return found
+
+
+def _is_same(recorded: Any, counted: Any) -> bool:
+    if isinstance(recorded, float | int) and isinstance(counted, float | int) and float in (type(recorded), type(counted)):
+        return abs(recorded - counted) <= _TOLERANCE * max(1.0, abs(counted))
+    return bool(recorded == counted)
