@@ -1,12 +1,13 @@
 """What an audit and a trace cost on a herd made up at full size (tests/herd.py), each as a whole process.
 
-`python -m bench.book` writes bench/book.json: wall seconds and peak memory of the three levels of audit beside plain
+`python -m bench.book` writes bench/book.json: seconds (on the wall and of CPU) and peak memory of the three levels of audit beside plain
 hashing of the same bytes, and of the trace of one row; 20 generations of 100,000 rows, and two of 100,000 and of
 1,000,000 rows with the exponents of growth between them. A few minutes and 3 GB of disk; name shapes to take only those."""
 
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -54,15 +55,16 @@ TRACE = "import sys; from herdbook.cli import app; app(['trace', sys.argv[1]], s
 def cost(root: Path, program: str, *words: str) -> dict[str, Any]:
     """What a python process took at `root`, from its start to its end, and what it told."""
     here = Path(__file__).parents[1]
-    begun = time.monotonic()
+    begun, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-P", "-c", program + PEAK, *words], cwd=root, env={**os.environ, "PYTHONPATH": str(here)},
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
-    seconds = time.monotonic() - begun
+    seconds, after = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
     *said, peak_kib = done.stdout.splitlines()
     told = json.loads(said[-1]) if said and said[-1].startswith("{") else {}
-    return {"seconds": round(seconds, 2), "peak_memory_mib": round(int(peak_kib) / 1024), **told}
+    return {"seconds": round(seconds, 2), "cpu_seconds": round(cpu_seconds, 2), "peak_memory_mib": round(int(peak_kib) / 1024), **told}
 
 
 def best(costs: list[dict[str, Any]]) -> dict[str, Any]:

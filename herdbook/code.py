@@ -7,6 +7,7 @@ the version of a package it uses, has changed."""
 import ast
 import re
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,20 @@ def read_pins(path: Path) -> dict[str, str]:
     return {_canonical(pair[0]): pair[1] for pair in pairs if len(pair) == 2}
 
 
-def _imported(path: Path) -> set[str]:
+def _imported(path: Path) -> frozenset[str]:
     """Every dotted name that a file may import; of `from a import b` both a and a.b."""
+    return _names_in(path.read_text(encoding="utf-8")) if path.suffix == ".py" else frozenset()
+
+
+@cache  # most modules are of most stages
+def _names_in(text: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.suffix == ".py" else ():
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update((node.module, *(f"{node.module}.{alias.name}" for alias in node.names)))
-    return names
+    return frozenset(names)
 
 
 def _modules(path: Path) -> tuple[Path, Path]:

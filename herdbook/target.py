@@ -1,8 +1,11 @@
 """What a person means by a target: an artefact by name, by path, by a digest or its beginning, or one row."""
 
 import difflib
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +17,7 @@ from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import BookError, FileError
 from herdbook.snapshot import MissingError, Snapshot
 
-_MIN_DIGITS, _ID_DIGITS = 6, 64  # of the beginning of a digest or id, and of a whole one
+_MIN_DIGITS = 6  # of the beginning of a digest or id
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -94,27 +97,31 @@ def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
 
     Looks into what people and models wrote, not into what was made of it. Raises BookError where rows of
     several ids begin so, and where none was found but not every table could be had."""
-    found: dict[str, Row] = {}
     missing: list[str] = []
-    prefix = target.lower()
+    tables: dict[str, Path] = {}
     for name, entry in book.entries.items() if is_id(target) else ():
-        if entry["kind"] not in ("human", "offspring") or (table := table_of(entry)) is None:
-            continue
-        try:
-            path = snapshot.local(table)
-        except MissingError as error:
-            missing.append(str(error))
-            continue
-        ids = columns_of(path, "id")["id"]
-        for place in places_of(ids, prefix):
-            found.setdefault(ids[place].as_py(), Row(name, row_at(path, place)))
-        if len(prefix) == _ID_DIGITS and found:
-            break
+        if entry["kind"] in ("human", "offspring") and (table := table_of(entry)):
+            try:
+                tables[name] = snapshot.local(table)
+            except MissingError as error:
+                missing.append(str(error))
+    found: dict[str, Row] = {}
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for (name, path), hits in zip(tables.items(), pool.map(partial(_ids_of, target.lower()), tables.values()), strict=True):
+            for place, row_id in hits:
+                if row_id not in found:
+                    found[row_id] = Row(name, row_at(path, place))
     if len(found) > 1:
         raise BookError(f"{target}: {len(found)} rows begin so, such as {', '.join(sorted(found)[:3])}; give more digits")
     if missing and not found:
         raise BookError(f"{target}: no row of the tables at hand; {len(missing)} could not be searched: {'; '.join(missing)}")
     return next(iter(found.values()), None)
+
+
+def _ids_of(prefix: str, path: Path) -> list[tuple[int, str]]:
+    """(place, id) of each row of a table whose id begins with `prefix`."""
+    ids = columns_of(path, "id")["id"]
+    return [(place, ids[place].as_py()) for place in places_of(ids, prefix)]
 
 
 def columns_of(path: Path, *names: str) -> pa.Table:

@@ -14,7 +14,7 @@ from herdbook.errors import HerdbookError, one_line
 from herdbook.files import digest
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
-from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
+from herdbook.target import Row, candidates, columns_of, find, find_row, places_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -140,8 +140,8 @@ def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources)
     from herdbook.tokenizer import load_tokenizer
 
     base = Path(book.entries["human/base"]["path"])
-    human = _row_with(sources.local(Path(book.entries["human/train"]["path"])), prompt)
-    if human is None or sources.local(base / "tokenizer.json") is None:
+    tokens = _cell(sources.local(Path(book.entries["human/train"]["path"])), prompt, "tokens")
+    if tokens is None or sources.local(base / "tokenizer.json") is None:
         return None
     try:
         tokenizer = load_tokenizer(snapshot.folder(base))
@@ -149,12 +149,14 @@ def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources)
         sources.missing.append(str(error))
         return None
     sample = next(e["stage"]["parameters"]["sample"] for e in book.entries.values() if "sample" in e["stage"]["parameters"])
-    return tokenizer.decode([human["tokens"][: sample["prompt_tokens"]]])[0]
+    return tokenizer.decode([tokens[: sample["prompt_tokens"]]])[0]
 
 
-def _row_with(path: Path | None, row_id: str) -> dict[str, Any] | None:
-    places = places_of(columns_of(path, "id")["id"], row_id) if path else []
-    return row_at(path, places[0]) if path and places else None
+def _cell(path: Path | None, row_id: str, column: str) -> Any:
+    """What one row has in one column; None where it is not in the table. (Whole rows would take the table's whole text.)"""
+    table = columns_of(path, "id", column) if path else None
+    places = places_of(table["id"], row_id) if table else []
+    return table[column][places[0]].as_py() if table and places else None
 
 
 def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[str]:
@@ -162,9 +164,11 @@ def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator
     for name, entry in book.entries.items():
         if entry["kind"] != "curated" or entry["status"] != "bred" or not _descends(entry, dataset, book):
             continue
-        for file, fate in (("rows.parquet", "kept"), ("rejected.parquet", "rejected")):
-            if found := _row_with(sources.local(Path(entry["path"]) / file), row_id):
-                yield f"{name}: {fate}" + (f" by {found['reason']}" if "reason" in found else "")
+        kept, rejected = (sources.local(Path(entry["path"]) / file) for file in ("rows.parquet", "rejected.parquet"))
+        if kept and places_of(columns_of(kept, "id")["id"], row_id):
+            yield f"{name}: kept"
+        elif (reason := _cell(rejected, row_id, "reason")) is not None:
+            yield f"{name}: rejected by {reason}"
 
 
 def _descends(curated: Entry, dataset: str, book: Book) -> bool:

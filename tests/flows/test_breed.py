@@ -287,8 +287,12 @@ def test_the_audit_flow_passes_and_names_an_altered_file(project, served):
     path.write_bytes(before)
     assert run["state_type"] == "FAILED"
     assert "runs/replace/s0/g1/offspring" in run["state"]["message"]
-    (event, *_) = ask(served, "/events/filter", filter={"event": {"name": ["herdbook.audit.failed"]}})["events"]
-    assert "dataset" in event["payload"]["kinds"]
+
+    def events() -> list[dict]:
+        return ask(served, "/events/filter", filter={"event": {"prefix": ["herdbook.audit."]}})["events"]
+
+    wait_for(events, 60)
+    assert "dataset" in events()[0]["payload"]["kinds"]
 
 
 def test_the_next_generation_is_bred_and_proposed_as_a_branch(project, served):
@@ -326,7 +330,7 @@ def test_a_run_that_is_under_way_makes_a_scheduled_one_skip(project, served):
 def test_prefect_yaml_is_deployed_to_a_pool_and_a_worker_runs_it(project, served):
     from flows.server import settings
 
-    there = environment(**settings(project), PREFECT_API_URL=f"{served}/api", HERDBOOK_ROOT=str(project))
+    there = environment(**settings(project), PREFECT_API_URL=f"{served}/api")
 
     def prefect(*words: str) -> str:
         command = [sys.executable, "-m", "prefect", "--no-prompt", *words]

@@ -105,7 +105,7 @@ def test_only_openlineage_is_sent(here):
 def test_what_a_person_gets_wrong_is_one_line(here, tmp_path):
     assert "did you mean replace/s0/g1/model" in refused(here, "trace", "replace/s0/g1/modle")
     assert "git knows no such revision" in refused(here, "trace", MODEL, "--rev", "no-such")
-    assert "a target" in refused(here, "export", "--format", "croissant")
+    assert "one dataset and none is named" in refused(here, "export", "--format", "croissant")
     assert "not found" in refused(here, "verify", "nothing.json", "--key", "nothing.pem")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     for command in (["trace", "x"], ["audit"], ["replay", "x"], ["log", "x"], ["export"]):

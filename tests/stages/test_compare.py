@@ -138,7 +138,7 @@ def test_a_record_that_the_parameters_do_not_name_is_refused_with_the_command_th
     made.write(project / stray, {})
     with pytest.raises(FileError, match=remedy):
         compare.main([])
-    assert not (project / "reports").exists()
+    assert not (project / "reports/metrics.json").exists()
 
 
 def test_a_missing_record_is_named(project):
