@@ -50,11 +50,20 @@ def _strange_parts(entry: Entry) -> list[str]:
         "parents": [each.get(key) if isinstance(each, dict) else None for each in entry["parents"] for key in ("role", "name", "entry")],
         "files": [file.get("sha256") if isinstance(file, dict) else None for file in entry["files"].values()],
         "records": list(entry["records"].values()),
+        "inspection": [_text(entry["inspection"], part, key) for part in ("receipt", "profile") for key in ("path", "sha256")],
     }  # fmt: skip
+    if entry["inspection"] is None:
+        texts.pop("inspection")
     strange = [field for field, values in texts.items() if not all(isinstance(value, str) for value in values)]
     steps = [entry["stage"], (entry["inspection"] or {"stage": entry["stage"]}).get("stage")]
     are_whole = all(isinstance(step, dict) and isinstance(step.get("parameters"), dict) and "code" in step for step in steps)
     return strange if are_whole else [*strange, "stage"]
+
+
+def _text(inspection: Entry | None, part: str, key: str) -> object:
+    """What an inspection names its receipt or profile by; None where it does not."""
+    found = (inspection or {}).get(part)
+    return found.get(key) if isinstance(found, dict) else None
 
 
 def paths_of(entry: Entry) -> dict[Path, str]:

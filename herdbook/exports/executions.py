@@ -11,7 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from herdbook.book import Book
-from herdbook.entry import Entry
+from herdbook.entry import Entry, paths_of
 from herdbook.errors import BookError
 from herdbook.files import canonical_json, digest_bytes
 from herdbook.lineage import NOT_BRED
@@ -108,10 +108,7 @@ def entry_urn(book: Book, entry: Entry) -> str:
 
 def files_of(entry: Entry) -> dict[str, dict[str, Any]]:
     """{sha256, num_bytes} of each file of a dataset or model by its path in the project."""
-    top = Path(entry["path"])
-    return {
-        (top if top.name == name and len(entry["files"]) == 1 else top / name).as_posix(): file for name, file in entry["files"].items()
-    }
+    return {path.as_posix(): file for path, file in zip(paths_of(entry), entry["files"].values(), strict=True)}
 
 
 def read_receipt(entry: Entry, snapshot: Snapshot) -> dict[str, Any]:
