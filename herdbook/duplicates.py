@@ -42,13 +42,8 @@ def matches(texts: Sequence[str], others: Sequence[str], jaccard: float) -> list
     return [shelf.first_like(number) is not None for number in range(len(texts))]
 
 
-def ngrams(text: str, n: int) -> NDArray[np.uint64]:
-    """The distinct word n-grams of one text as sorted 64-bit hashes; empty for fewer than `n` words."""
-    return ngrams_of([text], n)
-
-
 def ngrams_of(texts: Sequence[str], n: int) -> NDArray[np.uint64]:
-    """The distinct word n-grams of all the texts as sorted 64-bit hashes; none spans two texts."""
+    """The distinct word n-grams of all the texts as sorted 64-bit hashes; none spans two texts, nor comes of fewer than `n` words."""
     return _distinct(_hashed_ngrams(_words(texts), n)[0])
 
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from herdbook.errors import FileError
 
 _CHUNK_BYTES = 1 << 20
+_GROUP_ROWS = 1 << 13  # of a parquet file: what must be decoded to read one row
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     with written_aside(path) as aside:
         pq.write_table(
             table.replace_schema_metadata(None), aside, compression="zstd", use_dictionary=False,
-            write_statistics=False, store_schema=False, row_group_size=1 << 20,
+            write_statistics=False, store_schema=False, row_group_size=_GROUP_ROWS,
         )  # fmt: skip
 
 

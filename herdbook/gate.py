@@ -62,17 +62,7 @@ def _validate(name: str, resolved: Sequence[tuple[Rule, dict[str, Any]]], frame:
 
 def _not_judged(suite: str, rule: Rule, names: Sequence[str]) -> dict[str, Any]:
     """A rule whose bound rests on figures that could not be measured."""
-    return {
-        "suite": suite,
-        "rule": rule.type,
-        "column": ", ".join(rule.columns) or None,
-        "notes": rule.notes,
-        "severity": rule.severity,
-        "status": "errored",
-        "observed": None,
-        "allowed": "unknown",
-        "error": f"{', '.join(names)} could not be measured",
-    }
+    return _told(suite, rule, "errored", None, "unknown", f"{', '.join(names)} could not be measured")
 
 
 def _outcome(suite: str, rule: Rule, arguments: Mapping[str, Any], result: Any, known: Sequence[str]) -> dict[str, Any]:
@@ -82,15 +72,20 @@ def _outcome(suite: str, rule: Rule, arguments: Mapping[str, Any], result: Any, 
         error: str | None = f"there is no column {missing[0]!r}; rules see {', '.join(known)}"
     else:
         error = _raised(result.exception_info) or _without_evidence(result.result)
+    status = "errored" if error else "passed" if result.success else "failed"
+    return _told(suite, rule, status, observed, _allowed(rule, arguments, "element_count" in result.result), error)
+
+
+def _told(suite: str, rule: Rule, status: str, observed: float | int | str | None, allowed: str, error: str | None) -> dict[str, Any]:
     return {
         "suite": suite,
         "rule": rule.type,
         "column": ", ".join(rule.columns) or None,
         "notes": rule.notes,
         "severity": rule.severity,
-        "status": "errored" if error else "passed" if result.success else "failed",
+        "status": status,
         "observed": observed,
-        "allowed": _allowed(rule, arguments, "element_count" in result.result),
+        "allowed": allowed,
         "error": error,
     }
 

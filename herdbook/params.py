@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from herdbook.errors import ParamsError
 from herdbook.files import strict_yaml
-from herdbook.layout import CODE, FOUNDER, HUMAN
+from herdbook.layout import CODE, FOUNDER, HUMAN, Place
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
@@ -208,3 +208,13 @@ def parse_params(document: Any, where: str = "params.yaml") -> Params:
         found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r:.80}"
         subject = f"{key or 'the document'}{found}: " if key or found else ""
         raise ParamsError(f"{where}: {subject}{message}; correct it there") from error
+
+
+def place_of(args: list[str], params: Params) -> Place:
+    """The generation that the arguments of a stage name; ParamsError where they are not `founder SEED g0` or `REGIME SEED GENERATION`."""
+    match args:
+        case ["founder", seed, "g0"]:
+            return Place(FOUNDER, seed, "g0")
+        case [regime, seed, generation] if regime in params.regimes:
+            return Place(regime, seed, generation)
+    raise ParamsError(f"arguments are {args}, must be founder SEED g0, or REGIME SEED GENERATION; regimes: {', '.join(params.regimes)}")

@@ -138,20 +138,21 @@ def places_of(ids: pa.ChunkedArray, prefix: str) -> list[int]:
     return list(pc.indices_nonzero(pc.starts_with(ids, pattern=prefix)).to_pylist())
 
 
-def row_at(path: Path, place: int) -> dict[str, object]:
-    """The values of one row of a parquet file, by column."""
+def row_at(path: Path, place: int, *names: str) -> dict[str, object]:
+    """The values of one row of a parquet file, by column (all, or those named); only the row's own group is read."""
     try:
-        table = pa.Table.from_batches([next(_batch_with(path, place))])
-    except (pa.ArrowException, OSError, StopIteration) as error:
+        with pq.ParquetFile(path) as file:
+            group, offset = _group_of(file.metadata, place)
+            table = file.read_row_group(group, columns=list(names) or None).slice(offset, 1)
+    except (pa.ArrowException, OSError, IndexError) as error:
         raise FileError(f"{path}: has no row {place} ({error}); write it anew (dvc repro)") from error
     return dict(table.to_pylist()[0])
 
 
-def _batch_with(path: Path, place: int) -> Iterator[pa.RecordBatch]:
-    """The batch of one row: read in pieces, so that the whole table never is in memory."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1 << 14):
-            if place < batch.num_rows:
-                yield batch.slice(place, 1)
-                return
-            place -= batch.num_rows
+def _group_of(metadata: pq.FileMetaData, place: int) -> tuple[int, int]:
+    """The row group that holds a row, and the row's place in it; IndexError where the file has not so many rows."""
+    for group in range(metadata.num_row_groups):
+        if place < (size := metadata.row_group(group).num_rows):
+            return group, place
+        place -= size
+    raise IndexError("the file is shorter")

@@ -14,7 +14,7 @@ from herdbook.errors import HerdbookError, one_line
 from herdbook.files import digest
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
-from herdbook.target import Row, candidates, columns_of, find, find_row, places_of
+from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -153,10 +153,9 @@ def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources)
 
 
 def _cell(path: Path | None, row_id: str, column: str) -> Any:
-    """What one row has in one column; None where it is not in the table. (Whole rows would take the table's whole text.)"""
-    table = columns_of(path, "id", column) if path else None
-    places = places_of(table["id"], row_id) if table else []
-    return table[column][places[0]].as_py() if table and places else None
+    """What one row has in one column; None where it is not in the table."""
+    places = places_of(columns_of(path, "id")["id"], row_id) if path else []
+    return row_at(path, places[0], column)[column] if path and places else None
 
 
 def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[str]:

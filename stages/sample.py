@@ -15,7 +15,7 @@ from herdbook.errors import ParamsError
 from herdbook.files import read_json, read_table, rounded, write_json, write_table, written_aside
 from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
-from herdbook.params import Decoding, Params, read_params
+from herdbook.params import Decoding, Params, place_of, read_params
 from herdbook.progress import steps
 from herdbook.rows import row_id, rows_table
 from herdbook.schema import ROWS
@@ -124,12 +124,8 @@ def sample_generation(place: Place, params: Params) -> None:
 def main(args: list[str]) -> None:
     """Sample: `sample REGIME SEED GENERATION`, or `sample founder SEED g0`."""
     params = read_params(PARAMS)
-    match args:
-        case ["founder", seed, "g0"]:
-            sample_founder(Place(FOUNDER, seed, "g0"), params)
-        case [regime, seed, generation] if regime in params.regimes:
-            sample_generation(Place(regime, seed, generation), params)
-        case _:
-            raise ParamsError(
-                f"arguments are {args}, must be founder SEED g0, or REGIME SEED GENERATION; regimes: {', '.join(params.regimes)}"
-            )
+    place = place_of(args, params)
+    if place.regime == FOUNDER:
+        sample_founder(place, params)
+    else:
+        sample_generation(place, params)

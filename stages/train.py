@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from herdbook import numeric
-from herdbook.errors import ModelError, ParamsError
+from herdbook.errors import ModelError
 from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, written_aside
 from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_HELD_OUT, HUMAN_RECEIPT, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
-from herdbook.params import Params, read_params
+from herdbook.params import Params, place_of, read_params
 from herdbook.progress import steps
 from herdbook.receipt import read_inspected, read_passed_human, stop_of, training_data, waived_rules
 from herdbook.regimes import mean_depth
@@ -142,12 +142,8 @@ def train_generation(place: Place, params: Params) -> None:
 def main(args: list[str]) -> None:
     """Train: `train REGIME SEED GENERATION`, or `train founder SEED g0`."""
     params = read_params(PARAMS)
-    match args:
-        case ["founder", seed, "g0"]:
-            train_founder(Place(FOUNDER, seed, "g0"), params)
-        case [regime, seed, generation] if regime in params.regimes:
-            train_generation(Place(regime, seed, generation), params)
-        case _:
-            raise ParamsError(
-                f"arguments are {args}, must be founder SEED g0, or REGIME SEED GENERATION; regimes: {', '.join(params.regimes)}"
-            )
+    place = place_of(args, params)
+    if place.regime == FOUNDER:
+        train_founder(place, params)
+    else:
+        train_generation(place, params)
