@@ -1,5 +1,7 @@
-# Every target installs what it needs into .venv; run, repro and serve make the human corpus too.
+# Every target installs what it needs into .venv; run, repro and serve make the human corpus too, and with
+# EXPERIMENT=name are of experiments/name.
 BIN := .venv/bin
+FOLDER := $(if $(EXPERIMENT),experiments/$(EXPERIMENT),.)
 PORT := 4200
 .DEFAULT_GOAL := run
 
@@ -10,17 +12,17 @@ PORT := 4200
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-data/manifest.json: | .venv/installed
-	$(BIN)/herdbook corpus
+$(FOLDER)/data/manifest.json: | .venv/installed
+	cd $(FOLDER) && $(CURDIR)/$(BIN)/herdbook corpus
 
 run: .venv/installed  ## the whole pipeline, stages side by side, with progress, a closing table and a report
-	$(BIN)/herdbook run
+	cd $(FOLDER) && $(CURDIR)/$(BIN)/herdbook run
 
-repro: .venv/installed data/manifest.json  ## plain dvc repro: the same, one stage after another
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+repro: .venv/installed $(FOLDER)/data/manifest.json  ## plain dvc repro: the same, one stage after another
+	cd $(FOLDER) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
-serve: .venv/installed data/manifest.json  ## Prefect's UI and the schedules of prefect.yaml, on this machine alone
-	$(BIN)/python -m flows.schedule --port $(PORT)
+serve: .venv/installed $(FOLDER)/data/manifest.json  ## Prefect's UI and the schedules of prefect.yaml, on this machine alone
+	cd $(FOLDER) && $(CURDIR)/$(BIN)/python -m flows.schedule --port $(PORT)
 
 test: .venv/installed  ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -12,6 +12,7 @@ from herdbook.layout import (
     BASE_MODEL,
     CORPUS,
     FOUNDER,
+    HUMAN_BENCHMARKS,
     HUMAN_HELD_OUT,
     HUMAN_HELD_OUT_DOCUMENTS,
     HUMAN_PROFILE,
@@ -23,8 +24,9 @@ from herdbook.layout import (
     SPLIT,
     Place,
 )  # fmt: skip
-from herdbook.params import Params, Regime
-from herdbook.recipe import parse_steps, reads_held_out
+from herdbook.params import Params, Regime, shares
+from herdbook.recipe import needs_of, parse_steps
+from herdbook.steps.step import Need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +83,24 @@ def artefacts(params: Params) -> list[Artefact]:
 
 
 def _human(params: Params) -> Iterator[Artefact]:
-    made: dict[str, Any] = {"words": "prepare", "parameters": ("model", "prepare")}
+    made: dict[str, Any] = {"words": "prepare", "parameters": ("model", "prepare", "task")}
     yield Artefact(name="corpus", kind="corpus", path=CORPUS, words="", parameters=("corpus",), parents=())
     weights = params.model.pretrained is not None
     if weights:
         yield Artefact(name="pretrained", kind="weights", path=PRETRAINED, words="", parameters=(), parents=())
     for name, path in (("train_documents", HUMAN_TRAIN_DOCUMENTS), ("held_out_documents", HUMAN_HELD_OUT_DOCUMENTS)):
         yield Artefact(name=f"human/{name}", kind="documents", path=path, parents=(("corpus", "corpus"),), **made)
+    yield Artefact(name="human/benchmarks", kind="documents", path=HUMAN_BENCHMARKS, parents=(), **made)
     start = (("weights", "pretrained"),) if weights else (("tokenized", "human/train_documents"),)
     yield Artefact(name="human/base", kind="base", path=BASE_MODEL, parents=start, **made)
     for side, path in (("train", HUMAN_TRAIN), ("held_out", HUMAN_HELD_OUT)):
         inspection = Inspection(
-            dataset="human", words="validate human", parameters=("profile",), receipt=HUMAN_RECEIPT, profile=HUMAN_PROFILE, gate="block"
+            dataset="human",
+            words="validate human",
+            parameters=("profile", "task"),
+            receipt=HUMAN_RECEIPT,
+            profile=HUMAN_PROFILE,
+            gate="block",
         )
         yield Artefact(
             name=f"human/{side}",
@@ -109,7 +117,11 @@ def _human(params: Params) -> Iterator[Artefact]:
 
 def _founder(place: Place, params: Params) -> Iterator[Artefact]:
     top = _name(place)
-    trained: dict[str, Any] = {"words": f"train founder {place.seed} g0", "parameters": ("train",), "place": place}
+    trained: dict[str, Any] = {
+        "words": f"train founder {place.seed} g0",
+        "parameters": ("sample.prompt_tokens", "task", "train"),
+        "place": place,
+    }
     parents = (("training", "human/train"), ("start", "human/base"))
     yield Artefact(name=f"{top}/model", kind="model", path=place.model, parents=parents, records=(place.loss,), **trained)
     scored = (("model", f"{top}/model"), ("scored", "human/train"), ("scored", "human/held_out"))
@@ -137,19 +149,32 @@ def _lineage(name: str, seed: str, regime: Regime, params: Params) -> Iterator[A
     for generation in params.generations:
         place = Place(name, seed, generation)
         yield from _adopted(place, regime, params) if parent is None else _bred(place, parent, regime, params)
-        held_out = (("held out", "human/held_out_documents"),) if reads_held_out(parse_steps(regime.recipe.steps, "recipe")) else ()
         yield Artefact(
             name=f"{_name(place)}/curated",
             kind="curated",
             path=place.curated,
             words=f"curate {_words(place)}",
-            parameters=(f"regimes.{name}.recipe",),
-            parents=(("offspring", f"{_name(place)}/offspring"), *held_out),
+            parameters=(f"regimes.{name}.recipe", "task", "teacher"),
+            parents=(("offspring", f"{_name(place)}/offspring"), *_material(place, regime)),
             place=place,
             inspection=_inspection(place, "offspring", regime),
             records=(place.counts,),
         )
         parent = place
+
+
+def _material(place: Place, regime: Regime) -> Iterator[tuple[str, str]]:
+    """What the steps of a recipe compare with or ask, each part once."""
+    needs, founder = needs_of(parse_steps(regime.recipe.steps, "recipe")), _name(place.founder)
+    told: dict[Need, tuple[tuple[str, str], ...]] = {
+        "held_out": (("held out", "human/held_out_documents"),),
+        "benchmarks": (("held out", "human/benchmarks"),),
+        "human": (("compared", "human/train"), ("scores", f"{founder}/scores")),
+        "previous": (("learnt from", f"{_name(place)}/training"),),
+        "founder": (("editor", f"{founder}/model"),),
+        "tokenizer": (("tokenizer", "human/base"),),
+    }
+    yield from (parent for need, parents in told.items() if need in needs for parent in parents)
 
 
 def _adopted(place: Place, regime: Regime, params: Params) -> Iterator[Artefact]:
@@ -182,17 +207,18 @@ def _adopted(place: Place, regime: Regime, params: Params) -> Iterator[Artefact]
 def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterator[Artefact]:
     """The training set, model and offspring of a later generation."""
     name, founder, prefix = _name(place), _name(place.founder), f"regimes.{place.regime}"
+    share = shares(regime)
     sources = {
-        "offspring": (regime.weights.offspring, f"{_name(parent)}/curated"),
-        "previous": (regime.weights.previous, f"{_name(parent)}/training"),
-        "human": (regime.weights.human, "human/train"),
+        "offspring": (share["offspring"], f"{_name(parent)}/curated"),
+        "previous": (share["previous"], f"{_name(parent)}/training"),
+        "human": (share["human"], "human/train"),
     }
     yield Artefact(
         name=f"{name}/training",
         kind="training",
         path=place.training,
         words=f"blend {place.regime} {place.seed} {parent.generation} {place.generation}",
-        parameters=(f"{prefix}.budget_rows", f"{prefix}.gate", f"{prefix}.weights"),
+        parameters=(f"{prefix}.budget_rows", f"{prefix}.gate", f"{prefix}.mixture", f"{prefix}.weights"),
         parents=(*((role, source) for role, (weight, source) in sources.items() if weight), ("scores", f"{founder}/scores")),
         place=place,
         inspection=_inspection(place, "training", regime),
@@ -202,7 +228,7 @@ def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterat
         kind="model",
         path=place.model,
         words=f"train {_words(place)}",
-        parameters=(f"{prefix}.compute", f"{prefix}.gate", f"{prefix}.start", "train"),
+        parameters=(f"{prefix}.compute", f"{prefix}.gate", f"{prefix}.start", "sample.prompt_tokens", "task", "train"),
         parents=(("training", f"{name}/training"), ("start", f"{founder}/model" if regime.start == "founder" else "human/base")),
         place=place,
         records=(place.loss,),
@@ -220,11 +246,11 @@ def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterat
 
 
 def _inspection(place: Place, dataset: str, regime: Regime) -> Inspection:
-    recipe = (f"regimes.{place.regime}.recipe",) if dataset == "offspring" else ()
+    own = f"regimes.{place.regime}.{'recipe' if dataset == 'offspring' else 'mixture'}"
     return Inspection(
         dataset=dataset,
         words=f"validate {dataset} {_words(place)}",
-        parameters=("profile", *recipe),
+        parameters=("profile", own, "task", "teacher"),
         receipt=place.receipt(dataset),
         profile=place.profile(dataset),
         gate=regime.gate,

@@ -79,6 +79,10 @@ def _lay_from_workspace(path: Path, snapshot: Snapshot, checkout: Path, md5: str
 
 
 def _lay_from_git(path: Path, snapshot: Snapshot, checkout: Path, md5: str = "") -> None:
+    if tracked := [file for file in sorted(snapshot.tracked) if path in (file, *file.parents)]:
+        for file in tracked:
+            _copy(snapshot.local(file), checkout / file)
+        return
     words = ["git", "archive", "--format=tar", snapshot.commit or "HEAD", "--", path.as_posix()]
     done = subprocess.run(words, cwd=snapshot.root, capture_output=True, check=False)
     if done.returncode:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from herdbook import cli_book
+from herdbook import cli_book, cli_curate
 from herdbook.errors import CorpusError, HerdbookError
 from herdbook.layout import CORPUS, PARAMS
 
@@ -33,12 +33,16 @@ def corpus(
     from herdbook.corpus import dvc_digest, gather, recorded_digest, write_corpus
     from herdbook.params import read_params
 
-    source = read_params(params).corpus
+    settings = read_params(params)
+    source = settings.corpus
     recorded = recorded_digest(CORPUS.with_suffix(".dvc"))
     reading = f"reading {escape(source.path or source.source)}"
     with messages.status(reading) as status, tempfile.TemporaryDirectory() as folder:
         table = gather(
-            source, lambda message: messages.print(message, markup=False), lambda number: status.update(f"{reading}: {number} documents")
+            source,
+            lambda message: messages.print(message, markup=False),
+            lambda number: status.update(f"{reading}: {number} documents"),
+            settings.task,
         )
         write_corpus(table, Path(folder, "data"))
         found = dvc_digest(Path(folder, "data"))
@@ -88,6 +92,7 @@ def prune() -> None:
 
 
 cli_book.add_to(app)
+cli_curate.add_to(app)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from herdbook.errors import CorpusError, FileError
 from herdbook.files import digest, digest_bytes, read_json, read_table, write_json, write_table, written_aside
 from herdbook.layout import CORPUS
 from herdbook.schema import CORPUS as COLUMNS
+from herdbook.tasks import parse_task, problems
 from herdbook.wikipedia import LICENCE as WIKIPEDIA_LICENCE
 from herdbook.wikipedia import read_wikipedia
 
 Document = dict[str, str]
+
+_TASK_SEED = 0  # problems are drawn once; seeds of lineages are of the models
 
 FILES = ("README.md", "corpus.parquet", "manifest.json")  # what data/ holds, and nothing else
 
@@ -28,16 +31,19 @@ def gather(
     source: params.Corpus,
     report: Callable[[str], None] = lambda message: None,
     show: Callable[[int], None] = lambda num_read: None,
+    task: Mapping[str, Any] | None = None,
 ) -> pa.Table:
     """The documents of a source as a table of CORPUS, sorted by id, each text once.
 
-    `report` is told how many blank and repeated texts were left out, `show` how many documents were read so far.
+    `report` is told how many blank and repeated texts were left out, `show` how many documents were read so far;
+    `task` is the section of that name, of which source task makes problems.
     Raises CorpusError on text that is not UTF-8 or not text, on a broken file, and on fewer than two
     documents, which could not be split."""
     readers: dict[str, Callable[[], Iterator[Document]]] = {
         "wikipedia": read_wikipedia,
         "files": lambda: _read_files(source),
         "huggingface": lambda: _read_huggingface(source),
+        "task": lambda: _read_task(task or {}, source.num_problems or 0),
     }
     documents: dict[str, Document] = {}
     num_read = num_blank = 0
@@ -72,6 +78,24 @@ def _read_files(source: params.Corpus) -> Iterator[Document]:
         name = path.relative_to(folder).as_posix()
         for title, text in readers[path.suffix.lower()](path, source.column):
             yield _document(path, title or name, text, folder.resolve().name, source.licence)
+
+
+def read_benchmarks(folder: Path) -> pa.Table:
+    """The tests of a user, a table of CORPUS: each .txt, line of .jsonl and row of .parquet (column text); none without the folder."""
+    readers = {".txt": _read_text, ".jsonl": _read_lines, ".parquet": _read_parquet}
+    documents: dict[str, Document] = {}
+    for path in sorted(folder.rglob("*")):
+        for title, text in readers[path.suffix.lower()](path, "text") if path.suffix.lower() in readers and path.is_file() else ():
+            document = _document(path, title or path.name, text, folder.name, None)
+            documents.setdefault(digest_bytes(document["text"].encode()), document)
+    return pa.Table.from_pylist([{"id": key, **documents[key]} for key in sorted(documents)], schema=COLUMNS)
+
+
+def _read_task(settings: Mapping[str, Any], number: int) -> Iterator[Document]:
+    """Problems with their answers, made by a program: true, and in the public domain."""
+    family = parse_task(settings)
+    for count, text in enumerate(problems(family, number, _TASK_SEED), 1):
+        yield {"title": f"problem {count}", "text": text, "source": f"herdbook.tasks.{settings['family']}", "licence": "CC0-1.0", "url": ""}
 
 
 def _refuse_own_output(source: Path) -> None:

@@ -22,6 +22,15 @@ GROUPS: dict[str, tuple[Figure, ...]] = {
         Figure("held_out_perplexity", "Perplexity", "The same surprise as a number of equally likely next tokens; log scale.", "log"),
         Figure("held_out_bits_per_byte", "Bits per byte", "The same surprise per byte of text, whatever the tokenizer.", "free"),
     ),
+    "How well it answers": (
+        Figure("held_out_accuracy", "Right answers to new problems", "Share of held-out problems that it answers rightly.", "free"),
+        Figure(
+            "offspring_answer_accuracy", "Right answers among its offspring", "Share of what was kept of its text that is right.", "free"
+        ),
+        Figure(
+            "offspring_problem_coverage", "Coverage of the problems", "Share of the kinds of problems that its offspring hold.", "from zero"
+        ),
+    ),
     "How varied its text is": (
         Figure("offspring_distinct_1", "Distinct-1", "Different tokens, as a share of all tokens.", "from zero", "distinct_1"),
         Figure("offspring_distinct_2", "Distinct-2", "Different pairs of tokens, as a share of all pairs.", "from zero", "distinct_2"),

@@ -7,6 +7,7 @@ PARAMS = Path("params.yaml")
 CORPUS = Path("data")
 EXPECTATIONS = Path("expectations")
 PRETRAINED = Path("pretrained")
+BENCHMARKS = Path("benchmarks")  # the user's own tests, which no offspring may repeat
 CONSTRAINTS = Path("constraints.txt")
 LOCK = Path("dvc.lock")
 
@@ -19,6 +20,7 @@ HUMAN_HELD_OUT = Path("runs/human/held_out.parquet")
 HUMAN_TRAIN_DOCUMENTS = Path("runs/human/train_documents.parquet")
 HUMAN_HELD_OUT_DOCUMENTS = Path("runs/human/held_out_documents.parquet")
 HUMAN_REFERENCE = Path("runs/human/reference.parquet")  # what profiles compare text with
+HUMAN_BENCHMARKS = Path("runs/human/benchmarks.parquet")  # what lies in benchmarks/, as documents
 BASE_MODEL = Path("runs/human/base")  # config, tokenizer and, where pretrained, weights
 SPLIT = Path("records/human/split.json")
 # Written by validate human.
@@ -98,7 +100,7 @@ class Place:
 
     @property
     def curated(self) -> Path:
-        """Written by curate: rows.parquet, rejected.parquet and making.json, or not_bred.json."""
+        """Written by curate: rows.parquet, rejected.parquet, hands.parquet and making.json, or not_bred.json."""
         return self.runs / "curated"
 
     def profile(self, kind: str) -> Path:
@@ -108,6 +110,11 @@ class Place:
     def receipt(self, kind: str) -> Path:
         """Written by validate; `kind` is training or offspring."""
         return self.records / kind / "receipt.json"
+
+    @property
+    def taught(self) -> Path:
+        """Written by curate where a recipe asks a teacher: what it asked, and every answer."""
+        return self.curated / "teacher.jsonl"
 
     @property
     def loss(self) -> Path:

@@ -26,17 +26,20 @@ class _Section(BaseModel):
 class Corpus(_Section):
     """Where human text comes from."""
 
-    source: Literal["wikipedia", "files", "huggingface"]
+    source: Literal["wikipedia", "files", "huggingface", "task"]
     path: str | None
     config: str | None
     split: str | None
     column: str
     licence: str | None
+    num_problems: Count | None  # of the section task
 
     @model_validator(mode="after")
-    def _has_a_path(self) -> "Corpus":
-        if self.source != "wikipedia" and not self.path:
+    def _says_where(self) -> "Corpus":
+        if self.source in ("files", "huggingface") and not self.path:
             raise ValueError(f"path must be given for source {self.source}")
+        if self.source == "task" and not self.num_problems:
+            raise ValueError("num_problems must be given for source task")
         return self
 
 
@@ -49,7 +52,7 @@ class Prepare(_Section):
     num_held_out_blocks: Count
     block_tokens: Annotated[int, Field(ge=2, strict=True)]
     vocabulary_size: Annotated[int, Field(ge=257, strict=True)]  # 256 bytes and the end-of-text mark
-    near_duplicate_jaccard: PositiveShare
+    near_duplicate_jaccard: PositiveShare | None
 
 
 class Model(_Section):
@@ -75,6 +78,7 @@ class Sample(_Section):
     """How offspring are prompted and drawn."""
 
     prompt_tokens: Annotated[int, Field(ge=0, strict=True)]
+    keeps_prompt: bool  # a row is the prompt and its continuation, as an answer goes with its question
     batch_rows: Count
     device: Device
     num_examples: Annotated[int, Field(ge=0, strict=True)]
@@ -112,16 +116,49 @@ class Weights(_Section):
         return self
 
 
+class Source(_Section):
+    """One line of a mixture: which text, its share of the tokens, and how often each of its rows is read."""
+
+    source: Literal["offspring", "previous", "human"]
+    fraction: PositiveShare
+    epochs: Annotated[float, Field(ge=1, le=100, strict=True)]  # passes over its unique tokens; 2.5: half of the rows a third time
+
+
+class Mixture(_Section):
+    """A training set by fractions of its tokens, as phi-4's table 5 (2412.08905)."""
+
+    num_tokens: Count
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Mixture":
+        names = [source.source for source in self.sources]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the mixture names {repeated[0]} twice; give it one fraction")
+        total = sum(source.fraction for source in self.sources)
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the fractions of the mixture sum to {total:.6g}, must sum to 1")
+        return self
+
+
 class Regime(_Section):
     """One breeding policy."""
 
     weights: Weights
     budget_rows: Count | None
+    mixture: Mixture | None  # in place of weights and budget_rows
     decoding: Decoding
     recipe: Recipe
     gate: Literal["block", "waive"]
     start: Literal["fresh", "pretrained", "founder"]
     compute: Literal["steps", "epochs"]
+
+
+def shares(regime: Regime) -> dict[str, float]:
+    """How much a regime takes of each source: by its mixture, else by its weights; 0 is nothing."""
+    if regime.mixture is None:
+        return regime.weights.model_dump()
+    return {"offspring": 0.0, "previous": 0.0, "human": 0.0} | {source.source: source.fraction for source in regime.mixture.sources}
 
 
 class Profile(_Section):
@@ -146,6 +183,8 @@ class Params(_Section):
     model: Model
     train: Train
     sample: Sample
+    task: dict[str, Any] | None  # a family of problems and its settings (herdbook/tasks); null where the text is free
+    teacher: dict[str, Any] | None  # herdbook/teacher.py
     decodings: Annotated[dict[Name, Decoding], Field(min_length=1)]
     regimes: Annotated[dict[Name, Regime], Field(min_length=1)]
     profile: Profile
@@ -166,6 +205,18 @@ class Params(_Section):
                 raise ValueError(f"regimes.{name}.start is pretrained but model.pretrained is null; name weights or start fresh")
         if repeated := [seed for seed in self.seeds if self.seeds.count(seed) > 1]:
             raise ValueError(f"seeds repeats {repeated[0]}; each seed is one lineage a regime, remove the repetition")
+        return self
+
+    @model_validator(mode="after")
+    def _problems_are_characters(self) -> "Params":
+        if self.corpus.source == "task" and self.task is None:
+            raise ValueError("corpus.source is task but task is null; name a family there")
+        if self.task and (self.model.pretrained or self.prepare.vocabulary_size != 257):
+            raise ValueError(
+                "problems are read by the character: with a task set prepare.vocabulary_size to 257 and model.pretrained to null"
+            )
+        if self.task and not self.sample.keeps_prompt:
+            raise ValueError("an answer means nothing without its question: with a task set sample.keeps_prompt to true")
         return self
 
     @model_validator(mode="after")

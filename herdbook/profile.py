@@ -35,8 +35,10 @@ def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: 
     """Measure a table of ROWS; shares lie in 0..1, `_nats` are per token, `_bits` per n-gram.
 
     Diversity is measured on the first params.num_rows rows in order of id: ids are hashes, so these
-    are a uniform sample, and sets of other sizes compare. `target_rows` is how many there should be."""
-    measured = rows.sort_by("id").slice(0, params.num_rows)
+    are a uniform sample, and sets of other sizes compare; a row that a mixture reads again counts once there.
+    `target_rows` is how many there should be."""
+    unique = rows.filter(pc.equal(rows["pass"], 0)) if "pass" in rows.column_names else rows
+    measured = unique.sort_by("id").slice(0, params.num_rows)
     figures = {
         "num_rows": rows.num_rows,
         "num_tokens": pc.sum(rows["num_tokens"]).as_py() or 0,
@@ -44,7 +46,7 @@ def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: 
         "mean_tokens": measures.mean(_numbers(rows, "num_tokens")),
         "target_rows": target_rows,
         **_diversity(measured, reference),
-        **_redundancy(rows, measured, params.near_duplicate_jaccard),
+        **_redundancy(unique, measured, params.near_duplicate_jaccard),
         **_overlap(rows, reference),
         "broken_text_share": _share(_is_broken(rows, tokenizer)),
         **_likelihood(rows, reference),

@@ -1,94 +1,52 @@
-"""Curation recipes: the steps that offspring must pass to be kept.
+"""Curation recipes: the ordered steps that offspring must pass to be kept.
 
-A recipe is a list of steps in params.yaml, each a name and its settings. A step is given the rows that
-passed the steps before it, in order, and names those that fail; whether a row passes depends on that row
-and the rows before it alone, so the first survivors are the same however many follow."""
+A recipe is a list of steps in params.yaml, each a name and its settings; herdbook/steps/ has what each does.
+Every row is accounted for: it is kept, surplus of a full set, rejected with the step and the reason, or it
+was made into another row by a step that tells so."""
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from herdbook import measures
-from herdbook.duplicates import near_duplicates, ngrams_of, overlaps
 from herdbook.errors import ParamsError
-from herdbook.params import Count, PositiveShare, Share
-from herdbook.schema import REJECTED
-
-
-class Step(BaseModel):
-    """One step and its settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    reads_held_out: ClassVar[bool] = False
-
-    @abstractmethod
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """For each row of ROWS, whether it is rejected; `held_out` are the texts of the held-out documents."""
-
-
-class Length(Step):
-    """Rejects rows of fewer tokens."""
-
-    min_tokens: Count
-
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """See Step."""
-        return [number < self.min_tokens for number in rows["num_tokens"].to_pylist()]
-
-
-class Repetition(Step):
-    """Rejects rows that repeat their own token n-grams more (measures.repetition)."""
-
-    max_repetition: Share
-
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """See Step."""
-        return (measures.repetition(*measures.flattened(rows["tokens"]), rows.num_rows) > self.max_repetition).tolist()
-
-
-class ExactDuplicate(Step):
-    """Rejects rows whose text an earlier row has."""
-
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """See Step."""
-        texts = rows["text"].to_pylist()
-        first = {text: number for number, text in reversed(list(enumerate(texts)))}
-        return [first[text] < number for number, text in enumerate(texts)]
-
-
-class NearDuplicate(Step):
-    """Rejects rows whose text is nearly that of an earlier kept row (duplicates.near_duplicates)."""
-
-    jaccard: PositiveShare
-
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """See Step."""
-        return [first is not None for first in near_duplicates(rows["text"].to_pylist(), self.jaccard)]
-
-
-class HeldOutOverlap(Step):
-    """Rejects rows that share a run of `ngram` words with held-out text."""
-
-    reads_held_out: ClassVar[bool] = True
-    ngram: Count
-
-    def fails(self, rows: pa.Table, held_out: Sequence[str]) -> list[bool]:
-        """See Step."""
-        return overlaps(rows["text"].to_pylist(), ngrams_of(held_out, self.ngram), self.ngram)
-
+from herdbook.schema import HANDS, REJECTED
+from herdbook.steps.answers import Plurality, Verify
+from herdbook.steps.contamination import Decontaminate, HeldOutOverlap
+from herdbook.steps.duplicates import ExactDuplicate, Memorised, NearDuplicate, Repeated
+from herdbook.steps.editing import Edit
+from herdbook.steps.heuristics import Compression, Gopher, Length, NgramOutlier, Repetition
+from herdbook.steps.language import Language
+from herdbook.steps.likelihood import LikelihoodBand
+from herdbook.steps.matching import Match
+from herdbook.steps.revision import Reverse, Revise
+from herdbook.steps.step import Material, Need, Outcome, Step
 
 STEPS: dict[str, type[Step]] = {
+    "compression": Compression,
+    "decontaminate": Decontaminate,
+    "edit": Edit,
     "exact_duplicate": ExactDuplicate,
+    "gopher": Gopher,
     "held_out_overlap": HeldOutOverlap,
+    "language": Language,
     "length": Length,
+    "likelihood_band": LikelihoodBand,
+    "match": Match,
+    "memorised": Memorised,
     "near_duplicate": NearDuplicate,
+    "ngram_outlier": NgramOutlier,
+    "plurality": Plurality,
+    "repeated": Repeated,
     "repetition": Repetition,
+    "reverse": Reverse,
+    "revise": Revise,
+    "verify": Verify,
 }
+Steps = Sequence[tuple[str, Step]]
 
 
 def parse_steps(steps: Sequence[Mapping[str, Any]], where: str) -> list[tuple[str, Step]]:
@@ -110,40 +68,78 @@ def _parsed(settings: dict[str, Any], where: str) -> tuple[str, Step]:
         raise ParamsError(f"{where}: setting {key!r} of step {name} {found}; its settings are: {allowed}; correct it there") from error
 
 
-def reads_held_out(steps: Sequence[tuple[str, Step]]) -> bool:
-    """Whether any step compares with held-out text."""
-    return any(step.reads_held_out for _, step in steps)
+def needs_of(steps: Steps) -> set[Need]:
+    """What the steps of a recipe compare rows with, or ask."""
+    return {need for _, step in steps for need in step.needs}
+
+
+def writes(steps: Steps) -> bool:
+    """Whether a recipe makes rows of its own, so that what it keeps is more than a choice of the offspring."""
+    return any(step.writes for _, step in steps)
+
+
+def reason_of(name: str, fault: str) -> str:
+    """How a rejection is recorded: the step, and its reason where it has several."""
+    return f"{name}.{fault}" if fault else name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curated:
-    """What became of every row: num_in = kept + num_surplus + rejected."""
+    """What became of every row: num_in + num_added = kept + num_surplus + rejected + num_remade."""
 
     kept: pa.Table  # ROWS
-    rejected: pa.Table  # REJECTED; the reason is the name of the step
+    rejected: pa.Table  # REJECTED; the reason is reason_of the step
+    hands: pa.Table  # HANDS: of the rows that steps wrote or chose
+    num_in: int
+    num_added: int  # rows that steps wrote, in place of others or beside them
+    num_remade: int  # rows that others were written in place of
     num_surplus: int  # survivors that a full set has no place for
     is_full: bool
-    num_rejected: dict[str, int]  # by step, each step of the recipe
+    num_rejected: dict[str, int]  # by reason, each of every step of the recipe
 
 
-def curate(rows: pa.Table, steps: Sequence[tuple[str, Step]], num_rows: int, held_out: Sequence[str]) -> Curated:
+def curate(rows: pa.Table, steps: Steps, num_rows: int, material: Material) -> Curated:
     """Keep the first `num_rows` rows that pass every step, in their order.
 
     All rows are examined even when the set is full before the last: the rejection rate is a result, and
     so is one of the same number of draws in every generation."""
-    survivors, parts = rows, [REJECTED.empty_table()]
-    num_rejected = dict.fromkeys((name for name, _ in steps), 0)
+    survivors, all_rejected, all_hands = rows, [REJECTED.empty_table()], [HANDS.empty_table()]
+    num_rejected = {reason_of(name, fault): 0 for name, step in steps for fault in step.reasons()}
+    num_added = num_remade = 0
     for name, step in steps:
-        fails = pa.array(step.fails(survivors, held_out), pa.bool_())
-        rejected = survivors.filter(fails)
-        parts.append(rejected.append_column(REJECTED.field("reason"), pa.array([name] * rejected.num_rows, pa.string())))
-        num_rejected[name] += rejected.num_rows
-        survivors = survivors.filter(pc.invert(fails))
+        outcome = step.apply(survivors, material)
+        _demand_balance(name, survivors, outcome)
+        given = pa.concat_tables([outcome.kept.select(["id"]), outcome.rejected.select(["id"])])["id"]
+        num_added += _num_outside(outcome.kept["id"], survivors["id"])
+        num_remade += _num_outside(survivors["id"], given)
+        reasons = [reason_of(name, fault) for fault in outcome.rejected["reason"].to_pylist()]
+        all_rejected.append(outcome.rejected.set_column(REJECTED.get_field_index("reason"), "reason", pa.array(reasons, pa.string())))
+        all_hands.append(outcome.hands.set_column(1, "step", pa.array([name] * outcome.hands.num_rows, pa.string())))
+        for reason in reasons:
+            num_rejected[reason] += 1
+        survivors = outcome.kept
     kept = survivors.slice(0, num_rows)
     return Curated(
         kept=kept,
-        rejected=pa.concat_tables(parts),
+        rejected=pa.concat_tables(all_rejected),
+        hands=pa.concat_tables(all_hands),
+        num_in=rows.num_rows,
+        num_added=num_added,
+        num_remade=num_remade,
         num_surplus=survivors.num_rows - kept.num_rows,
         is_full=kept.num_rows == num_rows,
         num_rejected=num_rejected,
     )
+
+
+def _num_outside(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> int:
+    return len(ids) - (pc.sum(pc.is_in(ids, value_set=known.combine_chunks())).as_py() or 0)
+
+
+def _demand_balance(name: str, rows: pa.Table, outcome: Outcome) -> None:
+    """A step that loses a row, or brings one from nowhere, is a bug of the step."""
+    told = {parent for parents in outcome.hands["parents"].to_pylist() for parent in parents}
+    given, kept, rejected = (table["id"].to_pylist() for table in (rows, outcome.kept, outcome.rejected))
+    lost, strange = set(given) - set(kept) - set(rejected) - told, set(kept) - set(given) - set(outcome.hands["id"].to_pylist())
+    amiss = sorted(lost | strange | (set(kept) & set(rejected)))
+    assert not amiss, f"step {name} loses or invents rows: {amiss[:3]}"

@@ -3,14 +3,21 @@
 Shumailov et al. 2024 (Nature 631:755, section "Theoretical intuition") write a generation's data as such
 a mixture; replace is (1, 0, 0) and their 10 % setting (0.9, 0, 0.1). "Previous" is the pool that the last
 training set was drawn from, so (1, 1, 0) keeps everything (accumulate, Gerstgrasser et al. 2024) and
-(1, 1, 0) with a budget draws from everything (accumulate-subsample, Kazdan et al. 2024)."""
+(1, 1, 0) with a budget draws from everything (accumulate-subsample, Kazdan et al. 2024).
+
+A mixture says the same in fractions of tokens, and how often each source is read, as phi-4's table 5
+(technical report, 2412.08905) does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from herdbook.errors import ParamsError
-from herdbook.params import Weights
+from herdbook.params import Mixture, Source, Weights
+from herdbook.schema import TRAINING
 
 
 def mix(
@@ -33,6 +40,63 @@ def mix(
     pool = pa.concat_tables([pool, _draw(fresh, num_human, generator)])
     training = pool if budget_rows is None else _draw(pool, min(budget_rows, pool.num_rows), generator)
     return training, pool
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What a mixture took of one source: unique rows, each read in every full pass, and the first of them once more."""
+
+    source: Source
+    unique: pa.Table
+    num_passes: int  # of every unique row
+    num_again: int  # how many of the first rows are read once more
+
+    @property
+    def rows(self) -> pa.Table:
+        """As read: a table of TRAINING, pass after pass."""
+        passes = [self.unique] * self.num_passes + [self.unique.slice(0, self.num_again)]
+        return pa.concat_tables([in_pass(rows, number) for number, rows in enumerate(passes)])
+
+
+def in_pass(rows: pa.Table, number: int) -> pa.Table:
+    """A table of ROWS as one of TRAINING: read for the `number`th time, from 0."""
+    return rows.append_column(TRAINING.field("pass"), pa.array(np.full(rows.num_rows, number, dtype=np.int32)))
+
+
+def mix_tokens(sources: Mapping[str, pa.Table], mixture: Mixture, generator: np.random.Generator) -> list[Portion]:
+    """What a mixture takes of each of its sources (tables of ROWS), in its order: rows in random order, to the nearest row.
+
+    Human rows are drawn from those that `previous` does not hold. Raises ParamsError where a source has fewer
+    unique tokens than its fraction and epochs ask for."""
+    return [_portion(source, _unseen(source, sources), mixture.num_tokens, generator) for source in mixture.sources]
+
+
+def _unseen(source: Source, sources: Mapping[str, pa.Table]) -> pa.Table:
+    rows = sources[source.source]
+    if source.source != "human" or "previous" not in sources:
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=sources["previous"]["id"].combine_chunks())))
+
+
+def _portion(source: Source, rows: pa.Table, num_tokens: int, generator: np.random.Generator) -> Portion:
+    wanted = source.fraction * num_tokens
+    unique_wanted, available = wanted / source.epochs, int(sum(rows["num_tokens"].to_pylist()))
+    if unique_wanted > available:
+        raise ParamsError(
+            f"params.yaml: the mixture asks for {unique_wanted:.0f} unique tokens of {source.source} ({source.fraction} of {num_tokens} in "
+            f"{source.epochs} epochs), which has {available}; lower num_tokens or the fraction, or raise its epochs"
+        )
+    shuffled = rows.take(generator.permutation(rows.num_rows))
+    unique = shuffled.slice(0, max(_nearest(shuffled, unique_wanted), 1))
+    num_passes, again = divmod(wanted, int(sum(unique["num_tokens"].to_pylist())))  # the tokens as asked, the epochs to a row's share
+    num_again = _nearest(unique, again)
+    return Portion(source, unique, int(num_passes), num_again) if num_passes else Portion(source, unique.slice(0, num_again), 1, 0)
+
+
+def _nearest(rows: pa.Table, num_tokens: float) -> int:
+    """How many of the first rows hold about `num_tokens` tokens: the count whose sum is nearest, the smaller of two."""
+    sums = np.concatenate([[0], np.cumsum(rows["num_tokens"].to_numpy())])
+    return int(np.argmin(np.abs(sums - num_tokens)))
 
 
 def _share(rows: pa.Table, share: float, generator: np.random.Generator) -> pa.Table:

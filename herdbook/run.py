@@ -8,7 +8,9 @@ from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
 from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
-from herdbook.recipe import parse_steps
+from herdbook.recipe import needs_of, parse_steps
+from herdbook.tasks import parse_task
+from herdbook.teacher.settings import parse_teacher
 
 _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside gives
 
@@ -16,8 +18,15 @@ _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside
 def demand_ready() -> Params:
     """The parameters, when a run can begin; HerdbookError for what would stop it hours later."""
     params = read_params(PARAMS)
-    for name, regime in params.regimes.items():
-        parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps")
+    recipes = {name: parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps") for name, regime in params.regimes.items()}
+    if params.task:
+        _demand_fitting(params)
+    if params.teacher:
+        parse_teacher(params.teacher)
+    if any("teacher" in needs_of(steps) for steps in recipes.values()) and not params.teacher:
+        raise HerdbookError(f"{PARAMS}: a recipe asks a teacher, but teacher is null; name one there (docs/curation.md)")
+    if any("task" in needs_of(steps) for steps in recipes.values()) and not params.task:
+        raise HerdbookError(f"{PARAMS}: a recipe verifies answers, but task is null; name a family there (docs/curation.md)")
     if not (CORPUS / "manifest.json").exists():
         raise HerdbookError(f"{CORPUS}: there is no human corpus; make it with herdbook corpus")
     check_version(CORPUS)
@@ -26,6 +35,21 @@ def demand_ready() -> Params:
             f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
         )
     return params
+
+
+def _demand_fitting(params: Params) -> None:
+    """Problems are prompted by their questions, and lie in one row each."""
+    family = parse_task(params.task or {})
+    if params.sample.prompt_tokens != family.question_characters:
+        raise HerdbookError(
+            f"{PARAMS}: sample.prompt_tokens is {params.sample.prompt_tokens}, but a question of this task has "
+            f"{family.question_characters} characters, each a token; set it to {family.question_characters}"
+        )
+    if params.prepare.block_tokens < family.longest_characters + 1:
+        raise HerdbookError(
+            f"{PARAMS}: prepare.block_tokens is {params.prepare.block_tokens}, but a problem of this task has up to "
+            f"{family.longest_characters} characters and the end mark; set it to {family.longest_characters + 1} or more"
+        )
 
 
 def sweep() -> list[Path]:

@@ -30,4 +30,18 @@ ROWS = pa.schema(
     ]
 )
 
+# What a model trains on: a row that a mixture reads more than once stands once a pass.
+TRAINING = ROWS.append(pa.field("pass", pa.int32()))
+
 REJECTED = ROWS.append(pa.field("reason", pa.string()))
+
+# What steps of a recipe did to rows, in the order in which they did it.
+HANDS = pa.schema(
+    [
+        ("id", pa.string()),  # of the row that the step wrote or chose
+        ("step", pa.string()),  # its name in the recipe
+        ("parents", pa.list_(pa.string())),  # ids of the rows that it was made of: offspring, human rows, or rows of an earlier hand
+        ("by", pa.string()),  # who: digest of a model, name of a teacher, or the program that chose
+        ("note", pa.string()),  # what was done, or the text between two hands; hostile, as all text of models is
+    ]
+)

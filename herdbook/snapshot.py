@@ -5,6 +5,7 @@ Nothing is checked out and nothing in the workspace is touched."""
 
 import configparser
 import json
+import posixpath
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from herdbook.layout import BOOK, BOOK_ROOT, CORPUS, LOCK
 from herdbook.remote import Remote
 
 CORPUS_RECORD = CORPUS.with_suffix(".dvc")
+_LINK = "120000"  # the mode that git gives a symbolic link
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -37,7 +39,7 @@ class Snapshot:
     _remote: Remote
     _outs: dict[str, dict[str, Any]] | None = None
     _manifests: dict[str, dict[str, str]] = field(default_factory=dict)
-    _tracked: frozenset[Path] | None = None
+    _origins: dict[Path, str] | None = None
 
     @property
     def lock(self) -> Mapping[str, Any]:
@@ -66,11 +68,30 @@ class Snapshot:
 
     @property
     def tracked(self) -> frozenset[Path]:
-        """The files that git has at the revision; none for the workspace, where they lie."""
-        if self._tracked is None:
-            listed = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit).stdout if self.commit else b""
-            self._tracked = frozenset(Path(name) for name in listed.decode(errors="surrogateescape").split("\0") if name)
-        return self._tracked
+        """The files that git has at the revision, behind links too; none for the workspace, where they lie."""
+        return frozenset(self._tracked())
+
+    def _tracked(self) -> dict[Path, str]:
+        """Each file that git has at the revision, and its path there: another one where an experiment links to its project."""
+        if self._origins is None:
+            self._origins = {}
+            for path, is_link in self._listed() if self.commit else ():
+                self._origins |= self._behind(path) if is_link else {Path(path): path}
+        return self._origins
+
+    def _listed(self, *paths: str) -> list[tuple[str, bool]]:
+        """(path, whether it is a link) of the files at or below `paths`, or of all, as seen from the project."""
+        done = _git(self.root, "ls-tree", "-r", "-z", self.commit or "", "--", *paths)
+        lines = [line.split("\t", 1) for line in done.stdout.decode(errors="surrogateescape").split("\0") if line]
+        return [(path, head.startswith(_LINK)) for head, path in lines]
+
+    def _behind(self, link: str) -> dict[Path, str]:
+        """The files of the repository that a link names, under its own name."""
+        named = _git(self.root, "cat-file", "blob", f"{self.commit}:./{link}").stdout.decode(errors="surrogateescape")
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(link), named))
+        if posixpath.isabs(named):
+            return {}
+        return {Path(link, posixpath.relpath(path, target)): path for path, is_link in self._listed(target) if not is_link}
 
     def md5_of(self, path: Path) -> str | None:
         """The md5 that dvc.lock (data.dvc for the corpus) records for a file; None for what is no output."""
@@ -151,7 +172,7 @@ class Snapshot:
     def _from_git(self, path: Path) -> Path:
         copy = self._scratch / "tracked" / path
         if not copy.is_file():
-            done = _git(self.root, "show", f"{self.commit}:./{path.as_posix()}")
+            done = _git(self.root, "show", f"{self.commit}:./{self._tracked()[path]}")
             if done.returncode:
                 raise MissingError(path, f"not in {self.label}")
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 from herdbook.book import Book, entry_path
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import BookError, FileError
+from herdbook.schema import ROWS
 from herdbook.snapshot import MissingError, Snapshot
 
 _MIN_DIGITS = 6  # of the beginning of a digest or id
+_MD5_DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -63,7 +65,10 @@ def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
     prefix = target.lower().removeprefix("sha256:").removeprefix("md5:")
     if is_id(prefix):
         for name, entry in book.entries.items():
-            if any(digest.startswith(prefix) for digest in _digests(name, entry, book, snapshot)):
+            digests = _digests(name, entry, book)
+            if any(digest.startswith(prefix) for digest in digests) or (
+                len(prefix) <= _MD5_DIGITS and _md5(entry, snapshot).startswith(prefix)
+            ):
                 yield name
 
 
@@ -74,8 +79,13 @@ def _paths(name: str, entry: Entry) -> set[str]:
     return own | ({inspection[part]["path"] for part in ("receipt", "profile")} if inspection else set())
 
 
-def _digests(name: str, entry: Entry, book: Book, snapshot: Snapshot) -> Iterator[str]:
-    """Every sha256 that names an artefact or a part of it, and the md5 that DVC has for its files."""
+def _md5(entry: Entry, snapshot: Snapshot) -> str:
+    """What DVC calls an artefact; empty where it does not. (Asked last: dvc.lock is long to read.)"""
+    return snapshot.recorded_md5(Path(entry["path"])) or ""
+
+
+def _digests(name: str, entry: Entry, book: Book) -> Iterator[str]:
+    """Every sha256 that names an artefact or a part of it."""
     yield from (book.ids[name], entry["digest"], *entry["records"].values())
     if entry["kind"] == "model":
         yield weights_of(entry)
@@ -83,8 +93,6 @@ def _digests(name: str, entry: Entry, book: Book, snapshot: Snapshot) -> Iterato
         yield file["sha256"]
     if inspection := entry["inspection"]:
         yield from (inspection[part]["sha256"] for part in ("receipt", "profile"))
-    if md5 := snapshot.recorded_md5(Path(entry["path"])):
-        yield md5
 
 
 def is_id(target: str) -> bool:
@@ -95,27 +103,38 @@ def is_id(target: str) -> bool:
 def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
     """The row whose id is `target` or begins with it, in the dataset that it was first written into; None without one.
 
-    Looks into what people and models wrote, not into what was made of it. Raises BookError where rows of
+    Looks into what people, models and the steps of recipes wrote, not into what was made of it. Raises BookError where rows of
     several ids begin so, and where none was found but not every table could be had."""
     missing: list[str] = []
-    tables: dict[str, Path] = {}
-    for name, entry in book.entries.items() if is_id(target) else ():
-        if entry["kind"] in ("human", "offspring") and (table := table_of(entry)):
-            try:
-                tables[name] = snapshot.local(table)
-            except MissingError as error:
-                missing.append(str(error))
+    tables: list[tuple[str, Path]] = []
+    for name, path in _written(book) if is_id(target) else ():
+        try:
+            tables.append((name, snapshot.local(path)))
+        except MissingError as error:
+            missing.append(str(error))
     found: dict[str, Row] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for (name, path), hits in zip(tables.items(), pool.map(partial(_ids_of, target.lower()), tables.values()), strict=True):
-            for place, row_id in hits:
+        hits = pool.map(partial(_ids_of, target.lower()), (path for _, path in tables))
+        for (name, path), places in zip(tables, hits, strict=True):
+            for place, row_id in places:
                 if row_id not in found:
-                    found[row_id] = Row(name, row_at(path, place))
+                    found[row_id] = Row(name, row_at(path, place, *ROWS.names))
     if len(found) > 1:
         raise BookError(f"{target}: {len(found)} rows begin so, such as {', '.join(sorted(found)[:3])}; give more digits")
     if missing and not found:
         raise BookError(f"{target}: no row of the tables at hand; {len(missing)} could not be searched: {'; '.join(missing)}")
     return next(iter(found.values()), None)
+
+
+def _written(book: Book) -> Iterator[tuple[str, Path]]:
+    """The tables of what people, models and the steps of recipes wrote, with the names of their datasets."""
+    for name, entry in book.entries.items():
+        if (table := table_of(entry)) is None:
+            continue
+        if entry["kind"] in ("human", "offspring"):
+            yield name, table
+        elif (entry["counts"] or {}).get("num_added"):
+            yield from ((name, table), (name, table.parent / "rejected.parquet"))
 
 
 def _ids_of(prefix: str, path: Path) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ from herdbook.book import Book
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import HerdbookError, one_line
 from herdbook.files import digest
+from herdbook.hands import hands_of
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
 from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
@@ -132,6 +133,7 @@ def _row_told(row: Row, book: Book, snapshot: Snapshot, sources: _Sources) -> di
     if row.values["prompt"] is not None:
         told["prompt_text"] = _prompt_text(str(row.values["prompt"]), book, snapshot, sources)
     told["fate"] = list(_fates(str(row.values["id"]), row.dataset, book, sources))
+    told["hands"] = list(_hands(str(row.values["id"]), row.dataset, book, sources))
     return told
 
 
@@ -168,6 +170,17 @@ def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator
             yield f"{name}: kept"
         elif (reason := _cell(rejected, row_id, "reason")) is not None:
             yield f"{name}: rejected by {reason}"
+
+
+def _hands(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[dict[str, Any]]:
+    """What steps of recipes did with a row, in each curated set that kept it or where they wrote it."""
+    writers = {weights_of(entry): name for name, entry in book.entries.items() if entry["kind"] == "model"}
+    for name, entry in book.entries.items():
+        if entry["kind"] != "curated" or entry["status"] != "bred" or not (name == dataset or _descends(entry, dataset, book)):
+            continue
+        path = sources.local(Path(entry["path"]) / "hands.parquet")
+        for hand in hands_of(row_id, path) if path else ():
+            yield {**hand, "dataset": name, "by": writers.get(hand["by"], hand["by"])}
 
 
 def _descends(curated: Entry, dataset: str, book: Book) -> bool:
@@ -222,6 +235,9 @@ def _row_lines(row: Mapping[str, Any]) -> Iterator[str]:
     if row["prompt"]:
         yield f"prompt: {one_line(str(row['prompt_text']))} (the beginning of human row {one_line(row['prompt'][:_DIGITS])})"
     yield from map(one_line, row["fate"])
+    for hand in row["hands"]:
+        parents = ", ".join(parent[:_DIGITS] for parent in hand["parents"])
+        yield one_line(f"{hand['dataset']}: {hand['step']} by {hand['by']} of {parents}: {hand['note']}")
 
 
 def _grow(tree: "Tree", node: Node) -> None:

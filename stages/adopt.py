@@ -9,6 +9,7 @@ from herdbook.files import digest, read_json, read_table, write_json, write_tabl
 from herdbook.layout import HUMAN_TRAIN, MAKING, PARAMS, Place
 from herdbook.params import Decoding, read_params
 from herdbook.receipt import read_passed_human
+from herdbook.regimes import in_pass
 from herdbook.schema import ROWS
 from herdbook.training_set import SCORES, scored, write_training
 
@@ -29,7 +30,7 @@ def main(args: list[str]) -> None:
     founder = place.founder
 
     rows = scored(read_table(read_passed_human(), ROWS), read_table(founder.human_nll, SCORES))
-    write_training(place, rows, rows, {"human": digest(HUMAN_TRAIN)}, [])
+    write_training(place, in_pass(rows, 0), rows, {"human": digest(HUMAN_TRAIN)}, [])
 
     decoding = name_of(params.regimes[regime].decoding, params.decodings)
     with written_aside(place.offspring) as aside:

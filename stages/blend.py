@@ -1,8 +1,8 @@
-"""Blend the training set of a generation from its regime's weights.
+"""Blend the training set of a generation from its regime's weights or mixture.
 
 Reads the curated offspring and the pool of the parent generation and the human training rows, each with
 its receipt. Writes training/ (rows.parquet, pool.parquet, making.json),
-or why the lineage ended. Params: regimes.R.weights, .budget_rows and .gate."""
+or why the lineage ended. Params: regimes.R.weights, .budget_rows, .mixture and .gate."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,9 @@ from herdbook.files import digest, read_json, read_table
 from herdbook.layout import HUMAN_TRAIN, PARAMS, Place
 from herdbook.lineage import not_bred, write_not_bred
 from herdbook.numeric import seed_of
-from herdbook.params import Regime, Weights, read_params
+from herdbook.params import Regime, read_params, shares
 from herdbook.receipt import read_inspected, read_passed_human, stop_of, training_data, waived_rules
-from herdbook.regimes import mix
+from herdbook.regimes import Portion, in_pass, mix, mix_tokens
 from herdbook.schema import ROWS
 from herdbook.training_set import SCORES, scored, write_training
 
@@ -34,12 +34,13 @@ def stopped(parent: Place, receipts: dict[str, dict], gate: str) -> dict | None:
     return next((stop for stop in stops if stop), None)
 
 
-def waivers(parent: Place, receipts: dict[str, dict], weights: Weights) -> list[dict]:
+def waivers(parent: Place, receipts: dict[str, dict], regime: Regime) -> list[dict]:
     """Each dataset that broke rules and is used all the same, with those rules.
 
     A pool that is kept brings along what was waived when it was blended."""
-    used = {"offspring": weights.offspring, "training": weights.previous}
-    inherited = read_json(training_data(parent)["making"])["waivers"] if weights.previous else []
+    share = shares(regime)
+    used = {"offspring": share["offspring"], "training": share["previous"]}
+    inherited = read_json(training_data(parent)["making"])["waivers"] if share["previous"] else []
     return inherited + [
         {"dataset": dataset, "generation": parent.generation, "rules": rules}
         for dataset, receipt in sorted(receipts.items())
@@ -47,21 +48,25 @@ def waivers(parent: Place, receipts: dict[str, dict], weights: Weights) -> list[
     ]
 
 
-def blend(place: Place, parent: Place, regime: Regime) -> tuple[pa.Table, pa.Table, dict[str, str]]:
-    """The training set of `place`, its pool, and the digest of each source by role."""
+def blend(place: Place, parent: Place, regime: Regime) -> tuple[pa.Table, pa.Table, dict[str, str], list[Portion]]:
+    """The training set of `place`, its pool, the digest of each source by role, and what a mixture took."""
     human = scored(read_table(read_passed_human(), ROWS), read_table(place.founder.human_nll, SCORES))
     paths = {"offspring": parent.curated / "rows.parquet", "previous": parent.training / "pool.parquet"}
-    taken = {role: path for role, path in paths.items() if getattr(regime.weights, role)}
-    sources = {role: read_table(path, ROWS) for role, path in taken.items()}
+    taken = {role: path for role, path in paths.items() if shares(regime)[role]}
+    sources = {role: read_table(path, ROWS) for role, path in taken.items()} | {"human": human}
+    parents = {role: digest(path) for role, path in taken.items()}
+    if shares(regime)["human"]:
+        parents["human"] = digest(HUMAN_TRAIN)
     generator = np.random.Generator(np.random.PCG64(seed_of("blend", place.seed, place.generation)))
+    if regime.mixture:
+        portions = mix_tokens(sources, regime.mixture, generator)
+        rows, pool = (pa.concat_tables(tables) for tables in ([p.rows for p in portions], [p.unique for p in portions]))
+        return rows, pool, parents, portions
     nothing = ROWS.empty_table()
     rows, pool = mix(
         sources.get("offspring", nothing), sources.get("previous", nothing), human, regime.weights, regime.budget_rows, generator
     )
-    parents = {role: digest(path) for role, path in taken.items()}
-    if regime.weights.human:
-        parents["human"] = digest(HUMAN_TRAIN)
-    return rows, pool, parents
+    return in_pass(rows, 0), pool, parents, []
 
 
 def main(args: list[str]) -> None:
@@ -80,5 +85,5 @@ def main(args: list[str]) -> None:
     if stop:
         write_not_bred(place.training, stop)
         return
-    rows, pool, parents = blend(place, parent, regime)
-    write_training(place, rows, pool, parents, waivers(parent, receipts, regime.weights))
+    rows, pool, parents, taken = blend(place, parent, regime)
+    write_training(place, rows, pool, parents, waivers(parent, receipts, regime), taken)

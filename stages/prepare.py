@@ -1,21 +1,23 @@
 """Split the human corpus, train the tokenizer, cut documents into rows, and lay out the model to start from.
 
-Reads data/ and, where named, weights in pretrained/. Writes the human rows and documents of both sides of
-the split, the reference of all profiles, the base model folder (configuration, tokenizer, any weights)
-and split.json. Params: prepare, model."""
+Reads data/, any tests in benchmarks/ and, where named, weights in pretrained/. Writes the human rows and
+documents of both sides of the split, the texts of the tests, the reference of all profiles, the base model
+folder (configuration, tokenizer, any weights) and split.json. Params: prepare, model, task."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from herdbook.corpus import read_corpus
+from herdbook.corpus import read_benchmarks, read_corpus
 from herdbook.duplicates import matches
 from herdbook.errors import CorpusError
 from herdbook.files import write_json, write_table, written_aside
 from herdbook.layout import (
     BASE_MODEL,
+    BENCHMARKS,
     CORPUS,
+    HUMAN_BENCHMARKS,
     HUMAN_HELD_OUT,
     HUMAN_HELD_OUT_DOCUMENTS,
     HUMAN_TRAIN,
@@ -46,7 +48,8 @@ def split(documents: pa.Table, params: Prepare) -> Split:
 
     Each document draws its lot from its own id, so a corpus that changes a little changes the split a little.
     Near-duplicates are whole documents whose word 3-shingles have a Jaccard similarity of at least
-    `near_duplicate_jaccard`. Raises CorpusError where no document is left to train on."""
+    `near_duplicate_jaccard`; null removes none, as of problems, which are alike by nature.
+    Raises CorpusError where no document is left to train on."""
     count = params.num_held_out_documents
     if count >= documents.num_rows:
         raise CorpusError(
@@ -57,21 +60,25 @@ def split(documents: pa.Table, params: Prepare) -> Split:
     is_held_out = np.zeros(documents.num_rows, dtype=bool)
     is_held_out[np.argsort(lots)[:count]] = True
     held_out, train = documents.filter(pa.array(is_held_out)), documents.filter(pa.array(~is_held_out))
-    is_near = matches(train["text"].to_pylist(), held_out["text"].to_pylist(), params.near_duplicate_jaccard)
+    is_near = [False] * train.num_rows
+    if params.near_duplicate_jaccard:
+        is_near = matches(train["text"].to_pylist(), held_out["text"].to_pylist(), params.near_duplicate_jaccard)
     kept = train.filter(pa.array([not near for near in is_near], pa.bool_()))
     if not kept.num_rows:
         raise CorpusError(f"{CORPUS}: every train document nearly repeats a held-out one; add documents or hold out fewer")
     return Split(kept, held_out, sum(is_near))
 
 
-def blocks(tokens: list[int], mark: int, block_tokens: int) -> list[list[int]]:
-    """A document's tokens and the closing mark, cut into blocks; the last may be shorter, and is dropped below 8 tokens."""
+def blocks(tokens: list[int], mark: int, block_tokens: int, min_tokens: int = MIN_BLOCK_TOKENS) -> list[list[int]]:
+    """A document's tokens and the closing mark, cut into blocks; the last may be shorter, and is dropped below `min_tokens`."""
     marked = [*tokens, mark]
     cut = [marked[start : start + block_tokens] for start in range(0, len(marked), block_tokens)]
-    return cut if len(cut[-1]) >= min(MIN_BLOCK_TOKENS, block_tokens) else cut[:-1]
+    return cut if len(cut[-1]) >= min(min_tokens, block_tokens) else cut[:-1]
 
 
-def human_rows(documents: pa.Table, tokenizer: Tokenizer, params: Prepare, num_rows: int, purpose: str) -> tuple[pa.Table, dict[str, int]]:
+def human_rows(
+    documents: pa.Table, tokenizer: Tokenizer, params: Prepare, num_rows: int, purpose: str, min_tokens: int = MIN_BLOCK_TOKENS
+) -> tuple[pa.Table, dict[str, int]]:
     """`num_rows` blocks of the documents as a table of ROWS (all, if there are fewer), and the counts.
 
     The choice is uniform among all blocks; the order is that of the documents."""
@@ -79,7 +86,7 @@ def human_rows(documents: pa.Table, tokenizer: Tokenizer, params: Prepare, num_r
     places = [
         (document, index, block)
         for document, ids in zip(documents["id"].to_pylist(), tokens, strict=True)
-        for index, block in enumerate(blocks(ids, tokenizer.mark, params.block_tokens))
+        for index, block in enumerate(blocks(ids, tokenizer.mark, params.block_tokens, min_tokens))
     ]
     generator = np.random.Generator(np.random.PCG64(seed_of("blocks", purpose, params.seed)))
     chosen = np.sort(generator.choice(len(places), size=min(num_rows, len(places)), replace=False))
@@ -118,8 +125,9 @@ def main(args: list[str]) -> None:
         with written_aside(BASE_MODEL) as aside:
             tokenizer = import_pretrained(params.model.pretrained, params.prepare.block_tokens, aside)
 
-    train, train_counts = human_rows(parts.train, tokenizer, params.prepare, params.prepare.num_blocks, "train")
-    held_out, held_out_counts = human_rows(parts.held_out, tokenizer, params.prepare, params.prepare.num_held_out_blocks, "held_out")
+    sizes, shortest = params.prepare, 1 if params.task else MIN_BLOCK_TOKENS  # a problem is a row however short
+    train, train_counts = human_rows(parts.train, tokenizer, sizes, sizes.num_blocks, "train", shortest)
+    held_out, held_out_counts = human_rows(parts.held_out, tokenizer, sizes, sizes.num_held_out_blocks, "held_out", shortest)
     if not (train.num_rows and held_out.num_rows):
         raise CorpusError(
             f"{CORPUS}: {train.num_rows} train and {held_out.num_rows} held-out blocks, each side needs 1; add longer documents"
@@ -128,6 +136,7 @@ def main(args: list[str]) -> None:
     write_table(HUMAN_HELD_OUT, held_out)
     write_table(HUMAN_TRAIN_DOCUMENTS, parts.train)
     write_table(HUMAN_HELD_OUT_DOCUMENTS, parts.held_out)
+    write_table(HUMAN_BENCHMARKS, read_benchmarks(BENCHMARKS))
     write_reference(train, parts.train["text"].to_pylist(), parts.held_out["text"].to_pylist())
     write_json(SPLIT, {
         "num_documents": documents.num_rows,

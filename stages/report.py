@@ -84,12 +84,15 @@ def charts_of(run: Run) -> tuple[list[dict], dict[str, dict]]:
         shown = []
         for figure in figures:
             points = points_of(figure, run)
+            if all(point.mean is None for point in points):
+                continue  # a figure of another kind of subject, or nothing was bred
             reference = run.human.get(figure.human) if figure.human else None
             specs[figure.column] = chart(figure, points, list(run.params.regimes), reference)
             shown.append(
                 {"figure": figure, "rows": _rows(points, run.params), "human": None if reference is None else figure_text(reference)}
             )
-        groups.append({"title": title, "charts": shown})
+        if shown:
+            groups.append({"title": title, "charts": shown})
     return groups, specs
 
 

@@ -53,15 +53,18 @@ def prompts_of(human: pa.Table, prompt_tokens: int, num_rows: int, seed: int) ->
 
 
 def draw(model: "PreTrainedModel", prompts: list[Prompt], decoding: Decoding, place: Place, params: Params, mark: int) -> list[list[int]]:
-    """The continuation of each prompt; equal models of a seed and generation give equal ones, whatever their regime."""
+    """The row of each prompt, its continuation with or without itself; equal models of a seed and generation give equal ones."""
     import torch
 
     from herdbook.sampler import sample
 
     generator = torch.Generator().manual_seed(numeric.seed_of("sample", place.seed, place.generation))
     tensor = torch.tensor([[mark, *prompt.tokens] for prompt in prompts])
+    kept = [prompt.tokens if params.sample.keeps_prompt else [] for prompt in prompts]
+    num_new = params.prepare.block_tokens - (params.sample.prompt_tokens if params.sample.keeps_prompt else 0)
     with steps(f"sample {place.regime} {place.seed} {place.generation}", len(prompts)) as advance:
-        return sample(model, tensor, decoding, params.prepare.block_tokens, mark, generator, params.sample.batch_rows, advance)
+        drawn = sample(model, tensor, decoding, num_new, mark, generator, params.sample.batch_rows, advance)
+    return [[*tokens, *new] for tokens, new in zip(kept, drawn, strict=True)]
 
 
 def offspring_rows(

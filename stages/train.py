@@ -2,7 +2,7 @@
 
 Reads the training set with its receipt (a founder: the human rows with theirs), the base model and the
 held-out rows. Writes model/ and loss.json; a founder also human_nll.parquet. Where the gate blocks,
-writes why the lineage ended. Params: train, regimes.R.compute, .gate and .start."""
+writes why the lineage ended. Params: train, sample.prompt_tokens, task, regimes.R.compute, .gate and .start."""
 
 import math
 from pathlib import Path
@@ -20,6 +20,7 @@ from herdbook.progress import steps
 from herdbook.receipt import read_inspected, read_passed_human, stop_of, training_data, waived_rules
 from herdbook.regimes import mean_depth
 from herdbook.schema import ROWS
+from herdbook.tasks import parse_task
 from herdbook.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ def fit(place: Place, rows: pa.Table, start: str, params: Params) -> tuple["PreT
     return model, taken
 
 
-def evaluate(model: "PreTrainedModel") -> tuple[dict[str, float], list[float]]:
-    """The held-out loss record, and the nats per token of each held-out row; ModelError where they are not finite."""
+def evaluate(model: "PreTrainedModel", params: Params) -> tuple[dict[str, float], list[float]]:
+    """The held-out loss record, and the nats per token of each held-out row; ModelError where they are not finite.
+
+    Of problems also the share that the model answers rightly when it always takes the likeliest token."""
     from herdbook.models import held_out_loss, row_nll
 
     rows = read_table(HUMAN_HELD_OUT, ROWS)
@@ -74,6 +77,11 @@ def evaluate(model: "PreTrainedModel") -> tuple[dict[str, float], list[float]]:
     loss = held_out_loss(nll, rows["num_tokens"].to_pylist(), num_bytes)
     if not math.isfinite(loss["held_out_loss_nats"]):
         raise ModelError(f"params.yaml: the held-out loss is {loss['held_out_loss_nats']} after training; lower train.learning_rate")
+    if params.task:
+        from herdbook.answering import held_out_accuracy
+
+        family, width = parse_task(params.task), params.sample.prompt_tokens
+        loss["held_out_accuracy"] = held_out_accuracy(model, rows["tokens"].to_pylist(), load_tokenizer(BASE_MODEL), family, width)
     return loss, nll
 
 
@@ -94,7 +102,7 @@ def train_founder(place: Place, params: Params) -> None:
     rows = read_table(path, ROWS)
     start = "pretrained" if has_weights(BASE_MODEL) else "fresh"
     model, taken = fit(place, rows, start, params)
-    loss, held_out_nll = evaluate(model)
+    loss, held_out_nll = evaluate(model, params)
     train_nll = row_nll(model, rows["tokens"].to_pylist(), load_tokenizer(BASE_MODEL).mark)
     held_out = read_table(HUMAN_HELD_OUT, ROWS)
     write_table(place.human_nll, pa.table({
@@ -130,7 +138,7 @@ def train_generation(place: Place, params: Params) -> None:
         return
     rows = read_table(data["rows"], ROWS)
     model, taken = fit(place, rows, regime.start, params)
-    loss, _ = evaluate(model)
+    loss, _ = evaluate(model, params)
     waivers = list(read_json(data["making"])["waivers"])
     if rules := waived_rules(receipt):
         waivers.append({"dataset": "training", "generation": place.generation, "rules": rules})

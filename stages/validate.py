@@ -3,7 +3,7 @@
 `validate human` reads the human rows; `validate training|offspring REGIME SEED GENERATION` the training
 set or the curated offspring of a generation, and the profile that its bounds refer to: the human one, or
 that of the training set which the model learnt from. Writes profile and receipt, or why the generation
-was not bred. Params: profile; for offspring regimes.R.recipe."""
+was not bred. Params: profile, task and teacher; regimes.R.mixture for training sets, regimes.R.recipe for offspring."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from herdbook.errors import ParamsError
-from herdbook.files import read_json, read_table, write_json
+from herdbook.files import read_json, read_table, rounded, write_json
 from herdbook.layout import BASE_MODEL, HUMAN_PROFILE, HUMAN_RECEIPT, HUMAN_TRAIN, PARAMS, Place
 from herdbook.lineage import not_bred
 from herdbook.params import Params, read_params
@@ -21,23 +21,30 @@ from herdbook.policy import read_policy
 from herdbook.profile import Figures, profile
 from herdbook.receipt import make_receipt, not_bred_receipt, policy_paths, training_data
 from herdbook.reference import read_reference
-from herdbook.schema import ROWS
+from herdbook.schema import ROWS, TRAINING
+from herdbook.tasks import accuracy, coverage, parse_task
+from herdbook.tasks.family import Family
 from herdbook.tokenizer import load_tokenizer
+from herdbook.training_set import mixture_gap
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_SEEN = ("id", "generation", "index", "depth", "num_tokens", "nll_nats", "pass")
 _DEPTH_ROUNDING = 1e-9  # depths are means of means
 
 
-def contract_frame(rows: pa.Table) -> "pd.DataFrame":
+def contract_frame(rows: pa.Table, passes: int = 1) -> "pd.DataFrame":
     """What a row contract may look at: numbers and ids, and never text, which is hostile.
 
     To the columns of ROWS it adds num_tokens_listed and num_characters, the lengths of `tokens` and `text`;
     is_synthetic, 1 where a model wrote the row; depth_floor and depth_limit, the least and the greatest
-    depth that a row can have: 0 if a person wrote it, else 1 and one more than the generation of its model."""
+    depth that a row can have: 0 if a person wrote it, else 1 and one more than the generation of its model,
+    times the `passes` of a row through models in each generation. Training sets have `pass` too."""
     is_synthetic = pc.cast(pc.is_valid(rows["model"]), pa.float64())
-    depth_limit = pc.multiply(is_synthetic, pc.add(pc.cast(rows["generation"], pa.float64()), 1 + _DEPTH_ROUNDING))
+    depth_limit = pc.multiply(
+        is_synthetic, pc.add(pc.multiply(pc.cast(rows["generation"], pa.float64()), passes), passes + _DEPTH_ROUNDING)
+    )
     derived = {
         "num_tokens_listed": pc.list_value_length(rows["tokens"]),
         "num_characters": pc.utf8_length(rows["text"]),
@@ -45,7 +52,7 @@ def contract_frame(rows: pa.Table) -> "pd.DataFrame":
         "depth_floor": is_synthetic,
         "depth_limit": depth_limit,
     }
-    seen = rows.select(["id", "generation", "index", "depth", "num_tokens", "nll_nats"])
+    seen = rows.select([name for name in _SEEN if name in rows.column_names])
     for name, column in derived.items():
         seen = seen.append_column(name, column)
     return seen.to_pandas()
@@ -58,12 +65,14 @@ def profile_frame(figures: Figures) -> "pd.DataFrame":
     return pd.DataFrame({name: [float("nan") if value is None else value] for name, value in figures.items()})
 
 
-def inspect(kind: str, data: Mapping[str, Path], rows: pa.Table, figures: Figures, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def inspect(
+    kind: str, data: Mapping[str, Path], rows: pa.Table, figures: Figures, parameters: Mapping[str, Any], passes: int = 1
+) -> dict[str, Any]:
     """The receipt of a dataset: its rows against the row contract, its profile against the profile policy."""
     from herdbook.gate import evaluate
 
     contract, bounds = (read_policy(path) for path in policy_paths(kind))
-    row_outcomes, row_used = evaluate(contract, contract_frame(rows), parameters)
+    row_outcomes, row_used = evaluate(contract, contract_frame(rows, passes), parameters)
     profile_outcomes, profile_used = evaluate(bounds, profile_frame(figures), parameters)
     return make_receipt(kind, data, row_outcomes + profile_outcomes, row_used | profile_used)
 
@@ -73,10 +82,18 @@ def references(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{name}_{field}": value for field, value in figures.items()}
 
 
+def answers(rows: pa.Table, family: Family) -> Figures:
+    """Of problems: the share of rows that are right, and the share of the problem space that the rows lie in."""
+    texts = rows["text"].to_pylist()
+    return {"answer_accuracy": rounded(accuracy(family, texts)), "problem_coverage": rounded(coverage(family, texts))}
+
+
 def validate_human(params: Params) -> None:
     """Inspect the human training rows."""
     rows = read_table(HUMAN_TRAIN, ROWS)
     figures = profile(rows, read_reference(None), load_tokenizer(BASE_MODEL), params.profile)
+    if params.task:
+        figures |= answers(rows, parse_task(params.task))
     receipt = inspect("human", {"rows": HUMAN_TRAIN}, rows, figures, {})
     write_json(HUMAN_PROFILE, figures)
     write_json(HUMAN_RECEIPT, receipt)
@@ -89,16 +106,23 @@ def validate_generation(kind: str, place: Place, params: Params) -> None:
         write_json(place.profile(kind), not_bred_receipt(kind, stop))
         write_json(place.receipt(kind), not_bred_receipt(kind, stop))
         return
-    data, target = {"rows": directory / "rows.parquet"}, None
+    regime, reference, tokenizer = params.regimes[place.regime], read_reference(place), load_tokenizer(BASE_MODEL)
     if kind == "training":
         data = training_data(place)
+        rows = read_table(data["rows"], TRAINING)
+        mixture = regime.mixture if place.number else None  # the founder learns from human text alone
+        gap = mixture_gap(read_json(data["making"])["mixture"], mixture)
+        figures = profile(rows, reference, tokenizer, params.profile) | {"mixture_gap": rounded(gap)}
         parameters = references("human", read_json(HUMAN_PROFILE))
     else:
-        target = params.regimes[place.regime].recipe.num_rows
+        data, target = {"rows": directory / "rows.parquet"}, regime.recipe.num_rows
+        rows = read_table(data["rows"], ROWS)
+        figures = profile(rows, reference, tokenizer, params.profile, target)
         parameters = references("parent", read_json(place.profile("training"))) | {"target_rows": target}
-    rows = read_table(data["rows"], ROWS)
-    figures = profile(rows, read_reference(place), load_tokenizer(BASE_MODEL), params.profile, target)
-    receipt = inspect(kind, data, rows, figures, parameters)
+    if params.task:
+        figures |= answers(rows, parse_task(params.task))
+    passes = 2 if params.teacher else 1  # a teacher may write anew what a model wrote
+    receipt = inspect(kind, data, rows, figures, parameters, passes)
     write_json(place.profile(kind), figures)
     write_json(place.receipt(kind), receipt)
 

@@ -30,6 +30,7 @@ from herdbook.layout import (
     CORPUS,
     FOUNDER,
     GENERATIONS,
+    HUMAN_BENCHMARKS,
     HUMAN_HELD_OUT,
     HUMAN_HELD_OUT_DOCUMENTS,
     HUMAN_PROFILE,
@@ -47,9 +48,9 @@ from herdbook.layout import (
 from herdbook.params import parse_params
 from herdbook.receipt import make_receipt, training_data
 from herdbook.reference import write_reference
-from herdbook.regimes import mix
+from herdbook.regimes import in_pass, mix
 from herdbook.schema import CORPUS as DOCUMENTS
-from herdbook.schema import REJECTED, ROWS
+from herdbook.schema import HANDS, REJECTED, ROWS
 from herdbook.snapshot import snapshot
 from herdbook.tokenizer import save_tokenizer, train_tokenizer
 from stages import code
@@ -154,6 +155,7 @@ def _human(num_rows: int, generator: np.random.Generator) -> pa.Table:
     rows = _rows(None, 0, 0.0, train["id"], num_rows, generator)
     write_table(HUMAN_TRAIN_DOCUMENTS, train)
     write_table(HUMAN_HELD_OUT_DOCUMENTS, held_out)
+    write_table(HUMAN_BENCHMARKS, held_out.slice(0, 0))
     write_table(HUMAN_TRAIN, rows)
     write_table(HUMAN_HELD_OUT, _rows(None, 0, 0.0, held_out["id"], 20, generator))
     write_reference(rows.slice(0, 1000), train["text"].to_pylist(), held_out["text"].to_pylist())
@@ -223,11 +225,11 @@ def _offspring(
 
 
 def _training(place: Place, rows: pa.Table, parents: dict[str, str]) -> None:
-    write_table(place.training / "rows.parquet", rows)
-    shutil.copy(place.training / "rows.parquet", place.training / "pool.parquet")  # without a budget all of it trains
+    write_table(place.training / "rows.parquet", in_pass(rows, 0))
+    write_table(place.training / "pool.parquet", rows)  # without a budget all of it trains
     counted = contents(place.training / "rows.parquet")
     listed = [{"role": role, "digest": found} for role, found in sorted(parents.items())]
-    making = {"parents": listed, "composition": counted["composition"], "depth": counted["depth"], "waivers": []}
+    making = {"parents": listed, "composition": counted["composition"], "depth": counted["depth"], "waivers": [], "mixture": {}}
     write_json(place.training / MAKING, {"kind": "training", **making})
     inspect("training", training_data(place), place.profile("training"), place.receipt("training"))
 
@@ -239,11 +241,12 @@ def _curated(place: Place, offspring: pa.Table) -> pa.Table:
     path = place.curated / "rows.parquet"
     write_table(path, kept)
     write_table(place.curated / "rejected.parquet", rejected.append_column(REJECTED.field("reason"), reasons))
+    write_table(place.curated / "hands.parquet", HANDS.empty_table())
     counted = contents(path)
     parents = [{"role": "offspring", "digest": digest(place.offspring / "rows.parquet")}]
     write_json(place.curated / MAKING, {"parents": parents, **{name: counted[name] for name in ("num_rows", "num_tokens", "depth")}})
-    counts = {"num_in": offspring.num_rows, "num_out": kept.num_rows, "num_surplus": 0, "rejected": {"length": rejected.num_rows}}
-    write_json(place.counts, {**counts, "is_full": False})
+    counts = {"num_in": offspring.num_rows, "num_added": 0, "num_remade": 0, "num_out": kept.num_rows, "num_surplus": 0}
+    write_json(place.counts, {**counts, "rejected": {"length": rejected.num_rows}, "is_full": False})
     inspect("offspring", {"rows": path}, place.profile("offspring"), place.receipt("offspring"))
     return kept
 

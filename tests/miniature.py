@@ -21,7 +21,7 @@ SIZES = {
     "profile": {"num_rows": 150},
 }
 PARTS = (
-    "flows", "herdbook", "stages", "expectations", "pretrained", ".dvc",
+    "flows", "herdbook", "stages", "expectations", "benchmarks", "pretrained", ".dvc",
     "dvc.yaml", "prefect.yaml", "constraints.txt", ".dvcignore", ".gitignore",
 )  # fmt: skip
 MODEL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1}

@@ -13,7 +13,7 @@ from herdbook.audit.finding import Finding, finding
 from herdbook.audit.lock import Claim, Weight
 from herdbook.contents import contents
 from herdbook.errors import FileError
-from herdbook.layout import PRETRAINED
+from herdbook.layout import BENCHMARKS, PRETRAINED
 from herdbook.snapshot import MissingError, Snapshot
 
 Level = Literal["records", "hashes", "rows"]
@@ -57,7 +57,7 @@ class Evidence:
         if path in self.missing:
             raise MissingError(path, self.missing[path])
         beside = self.snapshot.root / path
-        if PRETRAINED in path.parents and path not in self.snapshot.tracked and beside.is_file():
+        if {PRETRAINED, BENCHMARKS} & set(path.parents) and path not in self.snapshot.tracked and beside.is_file():
             return beside  # of no version: git ignores it
         try:
             return self.snapshot.local(path)

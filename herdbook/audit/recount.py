@@ -13,13 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from herdbook.artefacts import Artefact
+from herdbook.audit.curation import curated_findings, teachers
 from herdbook.audit.evidence import Evidence, file_at
 from herdbook.audit.finding import Finding, finding, guarded
+from herdbook.audit.mixing import mixture_findings
 from herdbook.audit.tables import HeldOut, Table, read_held_out, read_rows
 from herdbook.entry import ROW_KINDS, Entry, weights_of
 from herdbook.files import rounded
 from herdbook.layout import CORPUS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, HUMAN_TRAIN_DOCUMENTS, MAKING, SPLIT
 from herdbook.params import Params
+from herdbook.recipe import parse_steps, writes
 from herdbook.reference import SHARED_WORDS
 
 _TOLERANCE = 1e-9  # a mean is a sum of floats, whose order may differ
@@ -31,7 +34,7 @@ class Recount:
     def __init__(self, made: list[Artefact], entries: Mapping[str, Entry], evidence: Evidence, params: Params) -> None:
         self._entries, self._evidence, self._params = entries, evidence, params
         self._made = {artefact.name: artefact for artefact in made if self._is_there(artefact.name)}
-        self._written = {artefact.rows for artefact in self._made.values() if artefact.kind in ("human", "offspring")}
+        self._written = {made.rows for made in self._made.values() if made.kind in ("human", "offspring") or self._writes(made)}
         self._models = {weights_of(entry): name for name, entry in entries.items() if entry["kind"] == "model"}
         self._tables: dict[str, Table] = {}  # by sha256
         self._uses = Counter(self._key(path) for artefact in self._made.values() for path in self._reads(artefact))
@@ -43,6 +46,12 @@ class Recount:
         if (entry := self._entries.get(name)) is None or entry["status"] != "bred":
             return False
         return all(self._key(file_at(Path(entry["path"]), file)) == told["sha256"] for file, told in entry["files"].items())
+
+    def _writes(self, artefact: Artefact) -> bool:
+        """Whether a recipe's steps write rows of their own, so that these are looked at as what models write."""
+        if artefact.kind != "curated" or artefact.place is None:
+            return False
+        return writes(parse_steps(self._params.regimes[artefact.place.regime].recipe.steps, "recipe"))
 
     def tables(self) -> Iterator[list[Finding]]:
         """What is wrong with each table of rows, parents first."""
@@ -58,6 +67,8 @@ class Recount:
     def _table(self, artefact: Artefact) -> Iterator[Finding]:
         own = {path: self._take(path) for path in self._own(artefact)}
         parents = {role: [self._take(path) for path in paths] for role, paths in self._parents(artefact).items()}
+        if artefact.rows in self._written and artefact.kind == "curated":
+            self._models |= teachers(self._evidence.local(artefact.path / "hands.parquet"))
         for path, table in own.items():
             yield from self._rows(path, table, artefact)
         rows = own[artefact.rows]
@@ -66,7 +77,7 @@ class Recount:
             case "training":
                 yield from self._training(artefact, own, parents)
             case "curated":
-                yield from self._curated(artefact, own, parents["offspring"][0])
+                yield from self._curated(artefact, own, parents)
             case "offspring" if "model" in dict(artefact.parents):
                 yield from self._offspring(artefact, rows)
             case "human":
@@ -115,10 +126,15 @@ class Recount:
             yield finding(path, f"holds rows of model {sorted(strangers)[0][:12]}, which is none of the book")
         if table.num_misnamed:
             yield finding(path, f"{table.num_misnamed} rows are not what their ids or lengths say")
-        if repeated := table.num_rows - len(pc.unique(table.marks)):
+        repeated = table.num_rows - len(pc.unique(table.marks))
+        if repeated and not (artefact.kind == "training" and path == artefact.rows and self._is_mixed(artefact)):
             yield finding(path, f"{repeated} rows stand twice")
         if table.num_held_out and artefact.name != "human/held_out":
             yield finding(path, f"{table.num_held_out} rows are of held-out documents, which never train or prompt", "contamination")
+
+    def _is_mixed(self, artefact: Artefact) -> bool:
+        """Whether a mixture reads rows more than once."""
+        return artefact.place is not None and artefact.place.number > 0 and self._params.regimes[artefact.place.regime].mixture is not None
 
     def _making(self, artefact: Artefact) -> Iterator[Finding]:
         """Whether the making of a folder counts as the rows do."""
@@ -138,6 +154,10 @@ class Recount:
         yield from _strays(artefact.rows, rows, [pool], "its pool")
         tables = [table for role in ("offspring", "previous", "human") for table in parents.get(role, [])]
         yield from _strays(pool_path, pool, tables, "what it was blended from")
+        if artefact.place.number and regime.mixture:
+            sources = {role: paths[0] for role, paths in self._parents(artefact).items()}
+            yield from mixture_findings(artefact, sources, regime.mixture, self._evidence)
+            return
         wanted = pool.num_rows if regime.budget_rows is None else min(regime.budget_rows, pool.num_rows)
         if artefact.place.number and rows.num_rows != wanted:
             yield finding(artefact.rows, f"has {rows.num_rows} rows, of a pool of {pool.num_rows} the regime takes {wanted}", "counts")
@@ -149,27 +169,11 @@ class Recount:
         if pool.num_rows != wanted:
             yield finding(pool_path, f"has {pool.num_rows} rows, the regime's weights take {wanted}", "counts")
 
-    def _curated(self, artefact: Artefact, own: dict[Path, Table], offspring: Table) -> Iterator[Finding]:
-        """Each of the offspring kept, rejected or surplus, and counted as such."""
+    def _curated(self, artefact: Artefact, own: dict[Path, Table], parents: dict[str, list[Table]]) -> Iterator[Finding]:
         assert artefact.place
-        rejected_path, counts_path = artefact.path / "rejected.parquet", artefact.place.counts
-        rows, rejected = own[artefact.rows], own[rejected_path]
-        for path, table in own.items():
-            yield from _strays(path, table, [offspring], "its offspring")
-        if num_both := pc.sum(pc.is_in(rejected.marks, value_set=rows.marks)).as_py():
-            yield finding(rejected_path, f"{num_both} rows are both rejected and kept", "counts")
+        offspring = self._made[dict(artefact.parents)["offspring"]].rows
         recipe = self._params.regimes[artefact.place.regime].recipe
-        surplus = offspring.num_rows - rows.num_rows - rejected.num_rows
-        wanted = {
-            "num_in": offspring.num_rows, "num_out": rows.num_rows, "num_surplus": surplus, "is_full": rows.num_rows == recipe.num_rows,
-            "rejected": {step["name"]: rejected.reasons.get(step["name"], 0) for step in recipe.steps} | dict(rejected.reasons),
-        }  # fmt: skip
-        counts = self._evidence.json(counts_path)
-        for name, number in wanted.items():
-            if counts[name] != number:
-                yield finding(counts_path, f"{name} is {counts[name]}, the rows give {number}", "counts")
-        if surplus < 0 or (surplus and not wanted["is_full"]):
-            yield finding(artefact.path, f"{surplus} of its offspring are neither kept, rejected nor surplus of a full set", "counts")
+        return curated_findings(artefact, own, parents, offspring, recipe, self._evidence)
 
     def _offspring(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
         """Rows of one model, its parent: of its generation, and one deeper than it."""

@@ -1,12 +1,17 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herdbook.errors import ParamsError
 from herdbook.measures import flattened, repetition
-from herdbook.recipe import STEPS, curate, parse_steps, reads_held_out
+from herdbook.recipe import STEPS, curate, needs_of, parse_steps, reason_of, writes
 from herdbook.rows import rows_table
-from herdbook.schema import REJECTED, ROWS
+from herdbook.schema import HANDS, REJECTED, ROWS
+from herdbook.steps.step import Outcome, Step
 
 
 def table(texts, tokens=None):
@@ -21,8 +26,18 @@ def ids(rows):
     return rows["id"].to_pylist()
 
 
+@dataclass
+class Given:
+    """Material of held-out texts alone."""
+
+    held_out: list[str] = field(default_factory=list)
+
+    def generator(self, step):
+        return np.random.default_rng(0)
+
+
 def curated(rows, *steps, num_rows=100, held_out=()):
-    return curate(rows, parse_steps(steps, "recipe"), num_rows, held_out)
+    return curate(rows, parse_steps(steps, "recipe"), num_rows, Given(list(held_out)))
 
 
 def test_length_rejects_rows_of_fewer_tokens():
@@ -127,14 +142,17 @@ def test_curated_rows_meet_what_the_recipe_asks(texts):
 
 
 def test_only_a_recipe_that_compares_with_held_out_text_reads_it():
-    assert not reads_held_out(parse_steps([{"name": "exact_duplicate"}], "recipe"))
-    assert reads_held_out(parse_steps([{"name": "held_out_overlap", "ngram": 13}], "recipe"))
+    assert needs_of(parse_steps([{"name": "exact_duplicate"}], "recipe")) == set()
+    assert needs_of(parse_steps([{"name": "held_out_overlap", "ngram": 13}], "recipe")) == {"held_out"}
 
 
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ({"name": "lenght", "min_tokens": 3}, "recipe.1: unknown step 'lenght'; allowed: exact_duplicate, held_out_overlap, length, "),
+        (
+            {"name": "lenght", "min_tokens": 3},
+            "recipe.1: unknown step 'lenght'; allowed: compression, decontaminate, edit, exact_duplicate, ",
+        ),
         ({"min_tokens": 3}, "recipe.1: unknown step None; allowed: "),
         ({"name": ["length"]}, "recipe.1: unknown step ['length']; allowed: "),
         ({"name": "length"}, "recipe.1: setting 'min_tokens' of step length is missing; its settings are: min_tokens; "),
@@ -161,3 +179,55 @@ def test_a_recipe_that_cannot_be_followed_is_refused_with_what_is_allowed(step, 
 
 def test_all_steps_are_in_the_table_by_the_order_of_their_names():
     assert list(STEPS) == sorted(STEPS)
+
+
+class Rewrite(Step):
+    """Writes the first row anew, in place of itself, and adds one of nothing."""
+
+    writes = True
+
+    def reasons(self):
+        return ("first", "other")
+
+    def apply(self, rows, material):
+        new = rows_table([{**rows.to_pylist()[0], "id": "new", "text": "z"}])
+        hands = [{"id": "new", "step": "anything", "parents": [rows["id"][0].as_py()], "by": "a test", "note": "z"}]
+        return Outcome(kept=pa.concat_tables([new, rows.slice(1)]), hands=pa.Table.from_pylist(hands, schema=HANDS))
+
+
+class Lose(Step):
+    """Loses the first row."""
+
+    def reasons(self):
+        return ()
+
+    def apply(self, rows, material):
+        return Outcome(kept=rows.slice(1))
+
+
+def test_a_row_that_a_step_wrote_anew_is_counted_as_added_and_its_draft_as_remade():
+    found = curate(table(["a", "b"]), [("rewrite", Rewrite())], 10, Given())
+    assert (ids(found.kept), found.num_in, found.num_added, found.num_remade) == (["new", "1"], 2, 1, 1)
+    assert found.hands["step"].to_pylist() == ["rewrite"]
+    assert found.num_rejected == {"rewrite.first": 0, "rewrite.other": 0}
+
+
+def test_a_row_written_anew_meets_the_steps_that_follow():
+    found = curate(table(["a", "b c"]), [("rewrite", Rewrite()), *parse_steps([{"name": "length", "min_tokens": 2}], "")], 10, Given())
+    assert (ids(found.kept), ids(found.rejected)) == (["1"], ["new"])
+    assert found.num_in + found.num_added == found.kept.num_rows + found.rejected.num_rows + found.num_remade
+
+
+def test_a_step_that_loses_a_row_is_a_bug():
+    with pytest.raises(AssertionError, match="step lose loses or invents rows"):
+        curate(table(["a", "b"]), [("lose", Lose())], 10, Given())
+
+
+def test_a_reason_is_named_behind_its_step_where_there_are_several():
+    assert (reason_of("length", ""), reason_of("verify", "wrong")) == ("length", "verify.wrong")
+
+
+def test_only_steps_that_write_make_a_recipe_one_that_writes():
+    assert not writes(parse_steps([{"name": "exact_duplicate"}], "recipe"))
+    assert writes(parse_steps([{"name": "edit", "num_rows": 1, "min_probability": 0.99, "top_k": 8}], "recipe"))
+    assert {name for name, step in STEPS.items() if step.writes} == {"edit", "revise"}

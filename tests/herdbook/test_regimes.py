@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herdbook.errors import ParamsError
-from herdbook.params import Weights
-from herdbook.regimes import composition, mean_depth, mix
+from herdbook.params import Mixture, Weights
+from herdbook.regimes import composition, in_pass, mean_depth, mix, mix_tokens
 from tests.rows import rows_of
 
 REPLACE = Weights(offspring=1.0, previous=0.0, human=0.0)
@@ -79,3 +79,69 @@ def test_any_mixture_takes_the_stated_share_of_each_source_and_no_row_twice(offs
     assert len(ids) == len(set(ids)) == round(20 * offspring) + round(20 * previous) + round(20 * human)
     assert training.num_rows == (len(ids) if budget is None else min(budget, len(ids)))
     assert draws[1][0].equals(training)
+
+
+def mixture(num_tokens: int, **sources: tuple[float, float]) -> Mixture:
+    """Each source with its fraction and epochs."""
+    return Mixture.model_validate({
+        "num_tokens": num_tokens,
+        "sources": [{"source": name, "fraction": fraction, "epochs": epochs} for name, (fraction, epochs) in sources.items()],
+    })  # fmt: skip
+
+
+SOURCES = {"offspring": OFFSPRING, "previous": PARENT, "human": HUMAN}  # 20 rows of 4 tokens each
+
+
+def test_a_mixture_takes_each_source_by_its_fraction_of_tokens_and_its_epochs():
+    # of 80 tokens 3/4 are offspring, read 1.5 times: 40 unique tokens are 10 rows, of which 5 are read again; 1/4 human is 5 rows once
+    offspring, human = mix_tokens(SOURCES, mixture(80, offspring=(0.75, 1.5), human=(0.25, 1.0)), generator())
+    assert (offspring.unique.num_rows, offspring.rows.num_rows) == (10, 15)
+    assert offspring.rows["pass"].to_pylist() == [0] * 10 + [1] * 5
+    assert offspring.rows["id"].to_pylist()[10:] == offspring.rows["id"].to_pylist()[:5]
+    assert (human.unique.num_rows, human.rows.num_rows) == (5, 5)
+
+
+@given(st.integers(8, 80), st.sampled_from([0.1, 0.25, 0.5, 0.9]), st.sampled_from([1.0, 1.25, 2.0, 5.2]))
+@settings(deadline=None, max_examples=50)
+def test_a_portion_is_within_a_row_of_what_was_asked(num_tokens, fraction, epochs):
+    portions = mix_tokens(SOURCES, mixture(num_tokens, human=(fraction, epochs), offspring=(1 - fraction, 1.0)), generator())
+    for portion in portions:
+        rows = portion.rows
+        assert abs(sum(rows["num_tokens"].to_pylist()) - portion.source.fraction * num_tokens) <= 4
+        pairs = list(zip(rows["id"].to_pylist(), rows["pass"].to_pylist(), strict=True))
+        assert len(set(pairs)) == len(pairs)
+        assert len(set(rows["id"].to_pylist())) == portion.unique.num_rows
+
+
+def test_a_mixture_asks_no_source_for_more_than_it_has():
+    with pytest.raises(ParamsError, match=r"asks for 160 unique tokens of human \(1.0 of 320 in 2.0 epochs\), which has 80; lower"):
+        mix_tokens(SOURCES, mixture(320, human=(1.0, 2.0)), generator())
+
+
+def test_human_rows_that_the_previous_pool_holds_are_not_mixed_in_again():
+    sources = {**SOURCES, "previous": HUMAN.slice(0, 10)}
+    (portion,) = mix_tokens(sources, mixture(40, human=(1.0, 1.0)), generator())
+    assert set(portion.rows["id"].to_pylist()) == set(HUMAN["id"].to_pylist()[10:])
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ({"human": (0.5, 1.0)}, "the fractions of the mixture sum to 0.5, must sum to 1"),
+        ({"human": (1.0, 0.5)}, "greater than or equal to 1"),
+        ({"strangers": (1.0, 1.0)}, "Input should be"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused(sources, message):
+    with pytest.raises(ValueError, match=message):
+        mixture(80, **sources)
+
+
+def test_a_source_stands_once_in_a_mixture():
+    source = {"source": "human", "fraction": 0.5, "epochs": 1.0}
+    with pytest.raises(ValueError, match="the mixture names human twice"):
+        Mixture.model_validate({"num_tokens": 8, "sources": [source, source]})
+
+
+def test_rows_are_numbered_by_their_pass():
+    assert in_pass(HUMAN.slice(0, 2), 3)["pass"].to_pylist() == [3, 3]

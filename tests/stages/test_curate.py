@@ -60,6 +60,8 @@ def test_what_passes_the_recipe_is_kept_and_everything_else_is_told():
     assert texts_of("rejected.parquet", REJECTED) == ["one", "some text", f"so {RUN}"]
     assert read_json(PLACE.counts) == {
         "num_in": 6,
+        "num_added": 0,
+        "num_remade": 0,
         "num_out": 2,
         "num_surplus": 1,
         "is_full": True,

@@ -14,6 +14,7 @@ from herdbook.files import digest, read_json, read_table
 from herdbook.layout import (
     BASE_MODEL,
     CORPUS,
+    HUMAN_BENCHMARKS,
     HUMAN_HELD_OUT,
     HUMAN_HELD_OUT_DOCUMENTS,
     HUMAN_REFERENCE,
@@ -231,7 +232,15 @@ def test_the_stage_writes_all_it_owes_and_twice_the_same_bytes(project):
     assert set(first) == {
         *(
             path.as_posix()
-            for path in (HUMAN_TRAIN, HUMAN_HELD_OUT, HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, SPLIT)
+            for path in (
+                HUMAN_TRAIN,
+                HUMAN_HELD_OUT,
+                HUMAN_TRAIN_DOCUMENTS,
+                HUMAN_HELD_OUT_DOCUMENTS,
+                HUMAN_REFERENCE,
+                HUMAN_BENCHMARKS,
+                SPLIT,
+            )
         ),
         *(f"{BASE_MODEL}/{name}" for name in ("config.json", "tokenizer.json", "tokenizer_config.json")),
     }

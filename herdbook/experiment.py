@@ -1,0 +1,74 @@
+"""Experiments: folders experiments/NAME with parameters, a lock and results of their own.
+
+Pipeline, code, policies and pins are the project's, by links, so that no copy can drift. To DVC an experiment is a
+project of its own (.dvc), which shares the cache: what another one computed from the same inputs is not computed again."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from herdbook.errors import HerdbookError
+from herdbook.files import write_text
+from herdbook.layout import CORPUS, PARAMS
+from herdbook.params import parse_params
+
+EXPERIMENTS = Path("experiments")
+SHARED = (
+    ".dvcignore", "benchmarks", "constraints.txt", "dvc.yaml", "expectations", "flows", "herdbook", "prefect.yaml",
+    "pretrained", "stages",
+)  # fmt: skip
+_UP = Path("..", "..")
+_CONFIG = "[core]\n    analytics = false\n    check_update = false\n[cache]\n    dir = ../../../.dvc/cache\n"
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def create(root: Path, name: str, document: dict[str, Any]) -> Path:
+    """A new experiment of the project at `root` with these parameters; its folder.
+
+    The corpus is the project's where the section corpus is, by a link to its record. Raises HerdbookError where there
+    is such a folder, or the name is none."""
+    if not _NAME.fullmatch(name):
+        raise HerdbookError(f"{name!r}: no name of an experiment; lower-case letters, digits and dashes, a letter first")
+    folder = root / EXPERIMENTS / name
+    if folder.exists():
+        raise HerdbookError(f"{folder}: is there already; choose another name, or change its {PARAMS}")
+    parse_params(document, str(folder / PARAMS))
+    link(folder)
+    write_text(folder / PARAMS, dumped(document))
+    own, theirs = document["corpus"], yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))["corpus"]
+    record = CORPUS.with_suffix(".dvc")
+    if own == theirs and (root / record).is_file():
+        shutil.copyfile(root / record, folder / record)  # DVC follows no link to it
+    return folder
+
+
+def link(folder: Path) -> None:
+    """Lay the links and DVC's settings of an experiment; what is there already is laid anew."""
+    (folder / ".dvc").mkdir(parents=True, exist_ok=True)
+    write_text(folder / ".dvc" / "config", _CONFIG)
+    write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
+    for name in SHARED:
+        path = folder / name
+        if path.is_symlink() or not path.exists():  # an experiment may have policies of its own
+            path.unlink(missing_ok=True)
+            path.symlink_to(_UP / name)
+
+
+def dumped(document: dict[str, Any]) -> str:
+    """Parameters as YAML without anchors, the lists of generations written as grow reads them."""
+    lists = {name: document[name] for name in ("generations", "bred")}
+    others = {name: value for name, value in document.items() if name not in ("births", *lists)}
+    text = yaml.dump(others, Dumper=_Plain, sort_keys=False, width=130)
+    text += "".join(f"{name}: [{', '.join(values)}]\n" for name, values in lists.items())
+    births = "".join(f"\n- {{parent: {birth['parent']}, child: {birth['child']}}}" for birth in document["births"])
+    return f"{text}births:{births or ' []'}\n"
+
+
+class _Plain(yaml.SafeDumper):  # type: ignore[misc]  # yaml comes without types
+    """Every value written out where it stands."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
