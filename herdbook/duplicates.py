@@ -44,14 +44,14 @@ def matches(texts: Sequence[str], others: Sequence[str], jaccard: float) -> list
 
 def ngrams_of(texts: Sequence[str], n: int) -> NDArray[np.uint64]:
     """The distinct word n-grams of all the texts as sorted 64-bit hashes; none spans two texts, nor comes of fewer than `n` words."""
-    return _distinct(_hashed_ngrams(_words(texts), n)[0])
+    return distinct_of(hashed_ngrams(words_of(texts), n)[0])
 
 
 def overlaps(texts: Sequence[str], known: NDArray[np.uint64], n: int) -> list[bool]:
     """For each text, whether it holds a word n-gram of `known` (sorted, from ngrams_of with the same `n`)."""
-    hashes, owners = _hashed_ngrams(_words(texts), n)
+    hashes, owners = hashed_ngrams(words_of(texts), n)
     is_shared = np.zeros(len(texts), dtype=bool)
-    is_shared[owners[_is_in(hashes, known)]] = True
+    is_shared[owners[is_in(hashes, known)]] = True
     return is_shared.tolist()
 
 
@@ -95,14 +95,14 @@ class _Shelf:
 
 def _shingles(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
     """The distinct shingles of each text, the rarest first, as ranks; and how many ranks occur in one text only."""
-    words = _words(texts)
-    hashes, owners = _hashed_ngrams(words, SHINGLE_WORDS)
+    words = words_of(texts)
+    hashes, owners = hashed_ngrams(words, SHINGLE_WORDS)
     short = [number for number, found in enumerate(words) if len(found) < SHINGLE_WORDS]
     whole = [_digest(" ".join(words[number]) or texts[number]) for number in short]
     hashes = np.concatenate([hashes, np.array(whole, dtype=np.uint64)])
     owners = np.concatenate([owners, np.array(short, dtype=np.int64)])
     distinct, ids = np.unique(hashes, return_inverse=True)
-    pairs = _distinct(owners * len(distinct) + ids)
+    pairs = distinct_of(owners * len(distinct) + ids)
     num_texts = np.bincount(pairs % max(len(distinct), 1), minlength=len(distinct))
     ranks = np.empty(len(distinct), dtype=np.int64)
     ranks[np.argsort(num_texts, kind="stable")] = np.arange(len(distinct))  # ties in order of hash
@@ -112,11 +112,13 @@ def _shingles(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
     return np.split(pairs % max(len(distinct), 1), bounds), int(np.count_nonzero(num_texts == 1))
 
 
-def _distinct(values: NDArray) -> NDArray:
+def distinct_of(values: NDArray) -> NDArray:
+    """Each value once, sorted."""
     return np.unique(values, return_counts=True)[0]  # sorts; without counts numpy 2.4 hashes, 40 times slower
 
 
-def _words(texts: Sequence[str]) -> list[list[str]]:
+def words_of(texts: Sequence[str]) -> list[list[str]]:
+    """The words of each text, lower-cased."""
     return [_WORD.findall(text.lower()) for text in texts]
 
 
@@ -130,7 +132,7 @@ class _Digests(dict[str, int]):
         return self[word]
 
 
-def _hashed_ngrams(words: Sequence[Sequence[str]], n: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def hashed_ngrams(words: Sequence[Sequence[str]], n: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """The hash of every word n-gram, and the number of the text it stands in; same shape, in text order."""
     lengths = np.array([len(found) for found in words], dtype=np.int64)
     num_words = int(lengths.sum())
@@ -144,7 +146,8 @@ def _hashed_ngrams(words: Sequence[Sequence[str]], n: int) -> tuple[NDArray[np.u
     return windows[is_whole], owners[:num_windows][is_whole]
 
 
-def _is_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def is_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """For each hash, whether it is among `known`, which is sorted."""
     if not len(known):
         return np.zeros(len(hashes), dtype=bool)
     places = np.searchsorted(known, hashes)

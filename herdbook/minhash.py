@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from herdbook import duplicates
-from herdbook.duplicates import SHINGLE_WORDS, _hashed_ngrams, _words
+from herdbook.duplicates import SHINGLE_WORDS, hashed_ngrams, words_of
 
 LEAST_FOUND = 0.95  # of the pairs just at the threshold; of more alike ones more
 
@@ -81,7 +81,7 @@ def _candidates(texts: Sequence[str], jaccard: float, num_permutations: int) -> 
 
 def _shingles(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
     """The shingles of each text, with repetitions; of a text of fewer words none, so that such texts are all compared."""
-    hashes, owners = _hashed_ngrams(_words(texts), SHINGLE_WORDS)
+    hashes, owners = hashed_ngrams(words_of(texts), SHINGLE_WORDS)
     return np.split(hashes, np.searchsorted(owners, np.arange(1, len(texts))))
 
 

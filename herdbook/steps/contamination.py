@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import StrictBool, model_validator
 
-from herdbook.duplicates import _distinct, _hashed_ngrams, _is_in, _words, ngrams_of, overlaps
+from herdbook.duplicates import distinct_of, hashed_ngrams, is_in, ngrams_of, overlaps, words_of
 from herdbook.params import Count, PositiveShare
 from herdbook.steps.heuristics import chunks, first_faults, texts
 from herdbook.steps.step import Filter, Material, Need, flagged
@@ -87,13 +87,13 @@ def uncommon_ngrams(tested: Sequence[str], human: pa.Table, common_documents: in
     documents = pc.rank(human["document"], tiebreaker="dense").to_numpy().astype(np.int64)  # a number for each
     found, owners, first = [known[:0]], [documents[:0]], 0
     for chunk in chunks(human):
-        hashes, places = _hashed_ngrams(_words(texts(chunk)), COPIED_WORDS)
-        is_tested = _is_in(hashes, known)
+        hashes, places = hashed_ngrams(words_of(texts(chunk)), COPIED_WORDS)
+        is_tested = is_in(hashes, known)
         found.append(hashes[is_tested])
         owners.append(documents[first + places[is_tested]])
         first += chunk.num_rows
     ids = np.searchsorted(known, np.concatenate(found))
-    pairs = _distinct(ids * (len(documents) + 1) + np.concatenate(owners))
+    pairs = distinct_of(ids * (len(documents) + 1) + np.concatenate(owners))
     num_documents = np.bincount(pairs // (len(documents) + 1), minlength=len(known))
     return known[num_documents < common_documents]
 
@@ -110,9 +110,9 @@ class Shelf:
     @classmethod
     def of(cls, tested: Sequence[str]) -> "Shelf":
         """The shelf of these texts."""
-        hashes, owners = _hashed_ngrams(_words(tested), SHARED_WORDS)
+        hashes, owners = hashed_ngrams(words_of(tested), SHARED_WORDS)
         ngrams, ids = np.unique(hashes, return_inverse=True)
-        ids, holders = np.divmod(_distinct(ids * len(tested) + owners), max(len(tested), 1))
+        ids, holders = np.divmod(distinct_of(ids * len(tested) + owners), max(len(tested), 1))
         starts = np.searchsorted(ids, np.arange(len(ngrams) + 1))
         return cls(ngrams=ngrams, starts=starts, texts=holders, sizes=np.bincount(holders, minlength=len(tested)))
 
@@ -127,11 +127,11 @@ class Shelf:
 
     def _shared(self, rows: Sequence[str]) -> Iterator[tuple[int, int, Numbers]]:
         """Each row that has a 7-gram of the shelf: its place, its distinct 7-grams, and the places of those on the shelf."""
-        hashes, owners = _hashed_ngrams(_words(rows), SHARED_WORDS)
+        hashes, owners = hashed_ngrams(words_of(rows), SHARED_WORDS)
         distinct, ids = np.unique(hashes, return_inverse=True)
-        owners, ids = np.divmod(_distinct(owners * len(distinct) + ids), max(len(distinct), 1))
+        owners, ids = np.divmod(distinct_of(owners * len(distinct) + ids), max(len(distinct), 1))
         sizes = np.bincount(owners, minlength=len(rows))
-        is_shared = _is_in(distinct, self.ngrams)[ids]
+        is_shared = is_in(distinct, self.ngrams)[ids]
         places, owners = np.searchsorted(self.ngrams, distinct[ids[is_shared]]), owners[is_shared]
         hits, starts = np.unique(owners, return_index=True)
         for row, found in zip(hits.tolist(), np.split(places, starts[1:]), strict=False):

@@ -19,7 +19,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def source(path, **changes):
-    keys = {"source": "files", "path": str(path), "config": None, "split": None, "column": "text", "licence": None}
+    keys = {"source": "files", "path": str(path), "config": None, "split": None, "column": "text", "licence": None, "num_problems": None}
     return Corpus(**{**keys, **changes})
 
 
@@ -309,3 +309,31 @@ def test_a_broken_record_is_refused(tmp_path, content):
     (tmp_path / "data.dvc").write_bytes(content)
     with pytest.raises(FileError, match=r"data\.dvc: not a \.dvc file"):
         corpus.recorded_digest(tmp_path / "data.dvc")
+
+
+TASK = {"family": "sort_digits", "num_digits": 3}
+
+
+def test_a_corpus_of_problems_holds_distinct_true_ones_the_same_each_time():
+    table, again = (corpus.gather(source("unused", source="task", num_problems=40), task=TASK) for _ in range(2))
+    assert table.equals(again)
+    texts = table["text"].to_pylist()
+    assert len(set(texts)) == 40
+    assert all(text[4:] == "".join(sorted(text[:3])) for text in texts)
+    assert set(table["source"].to_pylist()) == {"herdbook.tasks.sort_digits"}
+
+
+def test_the_tests_of_a_user_are_read_in_every_format_and_each_once(tmp_path):
+    written(tmp_path, {"a.txt": "one test", "b.jsonl": [{"text": "another test"}, {"text": "one test"}], "c.parquet": {"text": ["third"]}})
+    (tmp_path / "README.md").write_text("no test")
+    assert sorted(corpus.read_benchmarks(tmp_path)["text"].to_pylist()) == ["another test", "one test", "third"]
+
+
+def test_no_tests_are_an_empty_table(tmp_path):
+    assert corpus.read_benchmarks(tmp_path).num_rows == 0
+
+
+def test_a_test_that_cannot_be_read_is_one_line(tmp_path):
+    written(tmp_path, {"a.jsonl": "{broken"})
+    with pytest.raises(CorpusError, match="line 1 is not JSON"):
+        corpus.read_benchmarks(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from herdbook.errors import ParamsError
-from herdbook.params import parse_params, read_params
+from herdbook.params import parse_params, place_of, read_params, shares
 from tests.parameters import ROOT, document
 
 COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -75,14 +75,39 @@ def test_the_committed_parameters_can_be_run():
         ("train.learning_rate", "0.1", "valid number"),
         ("train.device", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("train.epoch", 3, "train.epoch is 3: Extra inputs are not permitted"),
-        ("corpus.source", "web", "'wikipedia', 'files' or 'huggingface'"),
+        ("corpus.source", "web", "'wikipedia', 'files', 'huggingface' or 'task'"),
         ("corpus.source", "files", "path must be given for source files"),
+        ("corpus.source", "task", "num_problems must be given for source task"),
+        ("corpus", {**COMMITTED["corpus"], "source": "task", "num_problems": 9}, "corpus.source is task but task is null"),
+        ("task", {"family": "logic"}, "prepare.vocabulary_size to 257 and model.pretrained to null"),
+        ("regimes.replace.mixture", {"num_tokens": 9, "sources": []}, "regimes.replace.mixture.sources"),
         ("profile", ..., "profile: Field required"),
         ("extra", 1, "extra is 1"),
     ],
 )
 def test_a_value_that_cannot_be_run_is_named_with_what_is_allowed(path, value, message):
     assert message in refusal(changed(path, value))
+
+
+def test_an_answer_without_its_question_is_refused():
+    found = document(prepare={"vocabulary_size": 257}) | {"task": {"family": "logic"}}
+    assert "set sample.keeps_prompt to true" in refusal(found)
+
+
+def test_shares_are_those_of_the_mixture_where_there_is_one():
+    found = document()
+    assert shares(parse_params(found).regimes["curated"]) == {"offspring": 0.5, "previous": 0.0, "human": 0.5}
+    found["regimes"]["curated"]["mixture"] = {"num_tokens": 9, "sources": [{"source": "human", "fraction": 1.0, "epochs": 2.0}]}
+    assert shares(parse_params(found).regimes["curated"]) == {"offspring": 0.0, "previous": 0.0, "human": 1.0}
+
+
+def test_the_arguments_of_a_stage_name_a_founder_or_a_generation():
+    params = parse_params(document())
+    assert str(place_of(["founder", "s0", "g0"], params)) == "founder-s0-g0"
+    assert str(place_of(["replace", "s1", "g2"], params)) == "replace-s1-g2"
+    for words in (["founder", "s0", "g1"], ["nosuch", "s0", "g0"], ["replace"]):
+        with pytest.raises(ParamsError, match="must be founder SEED g0, or REGIME SEED GENERATION"):
+            place_of(words, params)
 
 
 @pytest.mark.parametrize("found", [None, [], "text", {}])

@@ -58,9 +58,35 @@ def unknown_step() -> None:
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
+def changed(**sections) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    for name, changes in sections.items():
+        params[name] = {**params[name], **changes} if isinstance(params[name], dict) else changes
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def recipe(*steps) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["regimes"]["curated"]["recipe"]["steps"] = list(steps)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def problems(block_tokens, prompt_tokens, **task) -> None:
+    changed(
+        prepare={"vocabulary_size": 257, "block_tokens": block_tokens}, sample={"keeps_prompt": True, "prompt_tokens": prompt_tokens},
+        task={"family": "sort_digits", "num_digits": 6, **task},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (lambda: recipe({"name": "revise", "max_tokens": 9}), "a recipe asks a teacher, but teacher is null"),
+        (lambda: recipe({"name": "verify"}), "a recipe verifies answers, but task is null"),
+        (lambda: changed(teacher={"path": "a", "url": "b", "max_tokens": 9, "temperature": 0.0}), "teacher: give path .* and not both"),
+        (lambda: problems(16, 7, family="chess"), "chess"),
+        (lambda: problems(16, 8), "sample.prompt_tokens is 8, but a question of this task has 7 characters"),
+        (lambda: problems(13, 7), "prepare.block_tokens is 13, but a problem of this task has up to 13 characters and the end mark"),
         (lambda: Path("params.yaml").unlink(), "params.yaml: cannot be read"),
         (unknown_step, "regimes.curated.recipe.steps"),
         (lambda: shutil.rmtree("data"), "make it with herdbook corpus"),
