@@ -20,7 +20,7 @@ COMMANDS = {"flow": ["-m", "flows"], "dvc_repro": ["-m", "dvc", "repro"]}
 
 
 def cold(name: str, folder: Path) -> dict:
-    """Run one of COMMANDS in a fresh clone; its wall time and whether the lock is unchanged."""
+    """Run one of COMMANDS in a fresh clone; its wall time and whether the lock is unchanged, and the cores that it might use."""
     clone = folder / name
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -30,7 +30,7 @@ def cold(name: str, folder: Path) -> dict:
         done = subprocess.run([sys.executable, *COMMANDS[name]], cwd=clone, env=environment, stdout=log, stderr=log, check=False)
     seconds = time.monotonic() - begun
     assert done.returncode in (0, STOPPED), (folder / f"{name}.log").read_text()[-3000:]
-    return {"wall_seconds": round(seconds), "dvc_lock": digest(clone / "dvc.lock")}
+    return {"wall_seconds": round(seconds), "dvc_lock": digest(clone / "dvc.lock"), "machine": machine()}
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     found = read_json(FOUND) if FOUND.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or COMMANDS:
-            found |= {"machine": machine(), name: cold(name, Path(folder))}
+            found[name] = cold(name, Path(folder))
             print(name, found[name], flush=True)
     if COMMANDS.keys() <= found.keys():
         flow, repro = (found[name] for name in COMMANDS)

@@ -29,6 +29,14 @@ def test_the_number_of_stages_is_that_of_the_lock():
     assert f"the {len(lock)} stages" in README
 
 
+def test_the_minutes_that_both_runners_take_are_those_measured():
+    measured = json.loads((ROOT / "bench/pipeline.json").read_text())
+    flow, repro = (round(measured[name]["wall_seconds"] / 60) for name in ("flow", "dvc_repro"))
+    assert f"breeds for {flow} minutes" in README
+    assert f"one after another: {repro} minutes" in README
+    assert measured["is_lock_identical"]
+
+
 def test_the_size_of_the_default_model_is_that_which_was_trained():
     from transformers import AutoConfig, AutoModelForCausalLM
 
