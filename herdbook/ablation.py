@@ -9,6 +9,7 @@ from typing import Any
 from herdbook.errors import HerdbookError
 
 WHOLE = "whole"  # the regime with all its steps
+_COLUMNS = ("held_out_loss_nats", "offspring_distinct_2", "offspring_tail_coverage")
 _SLACK = 0.95  # of the tokens of the whole recipe's training set: sets of other recipes may hold fewer
 
 
@@ -58,9 +59,11 @@ def _mixture(composition: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 def effects(lines: Iterable[Mapping[str, str]], steps: Sequence[str]) -> list[Effect]:
     """The effect of each regime named in `steps` (without_...), from the lines of reports/generations.csv; paired by seed.
 
-    The generation is the last in which the whole regime and that one bred every seed; none is told where there is none."""
-    bred = {(line["regime"], line["seed"], int(line["generation"])): line for line in lines if line["status"] == "bred"}
-    seeds = sorted({seed for _, seed, _ in bred})
+    The generation is the last in which the whole regime and that one bred every seed, and left text to be measured; none is
+    told where there is none."""
+    told = {(line["regime"], line["seed"], int(line["generation"])): line for line in lines}
+    bred = {key: line for key, line in told.items() if line["status"] == "bred" and all(line[column] for column in _COLUMNS)}
+    seeds = sorted({seed for _, seed, _ in told})
     found = []
     for regime in steps:
         shared = [number for number in sorted({number for _, _, number in bred}, reverse=True) if number
@@ -68,10 +71,7 @@ def effects(lines: Iterable[Mapping[str, str]], steps: Sequence[str]) -> list[Ef
         if not shared:
             continue
         pairs = [(bred[WHOLE, seed, shared[0]], bred[regime, seed, shared[0]]) for seed in seeds]
-        differences = {
-            column: [float(whole[column]) - float(without[column]) for whole, without in pairs]
-            for column in ("held_out_loss_nats", "offspring_distinct_2", "offspring_tail_coverage")
-        }
+        differences = {column: [float(whole[column]) - float(without[column]) for whole, without in pairs] for column in _COLUMNS}
         found.append(Effect(
             step=regime.removeprefix("without_"), num_seeds=len(seeds), loss_by_seed=tuple(differences["held_out_loss_nats"]),
             held_out_loss_nats=statistics.fmean(differences["held_out_loss_nats"]),

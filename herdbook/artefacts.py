@@ -154,7 +154,7 @@ def _lineage(name: str, seed: str, regime: Regime, params: Params) -> Iterator[A
             kind="curated",
             path=place.curated,
             words=f"curate {_words(place)}",
-            parameters=(f"regimes.{name}.recipe", "task", "teacher"),
+            parameters=(f"regimes.{name}.recipe", "sample.device", "task", "teacher"),
             parents=(("offspring", f"{_name(place)}/offspring"), *_material(place, regime)),
             place=place,
             inspection=_inspection(place, "offspring", regime),
@@ -246,11 +246,11 @@ def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterat
 
 
 def _inspection(place: Place, dataset: str, regime: Regime) -> Inspection:
-    own = f"regimes.{place.regime}.{'recipe' if dataset == 'offspring' else 'mixture'}"
+    own = [f"regimes.{place.regime}.{part}" for part in (("recipe",) if dataset == "offspring" else ("mixture", "recipe"))]
     return Inspection(
         dataset=dataset,
         words=f"validate {dataset} {_words(place)}",
-        parameters=("profile", own, "task", "teacher"),
+        parameters=("profile", *own, "task"),
         receipt=place.receipt(dataset),
         profile=place.profile(dataset),
         gate=regime.gate,

@@ -19,7 +19,7 @@ from herdbook.artefacts import resolved
 from herdbook.corpus import dvc_digest
 from herdbook.errors import BookError, FileError
 from herdbook.files import strict_yaml
-from herdbook.layout import CONSTRAINTS, LOCK, PARAMS
+from herdbook.layout import CONSTRAINTS, LOCK, PARAMS, Place
 from herdbook.snapshot import MissingError, Snapshot
 
 _PARTS = (Path("herdbook"), Path("stages"), PARAMS, CONSTRAINTS)  # all that a stage reads besides its inputs
@@ -34,6 +34,12 @@ def lay(parameters: Mapping[str, Any], inputs: Mapping[Path, str], snapshot: Sna
         lay_part(part, snapshot, checkout)
     _set_parameters(parameters, checkout)
     return [path for path, md5 in inputs.items() if not _lay(path, md5, snapshot, checkout)]
+
+
+def lay_answers(place: Place, snapshot: Snapshot, checkout: Path) -> None:
+    """Put there what a teacher answered, where one was asked, so that nobody is asked again."""
+    with suppress(FileError):
+        _copy(snapshot.local(place.taught), checkout / place.asked)
 
 
 def _set_parameters(wanted: Mapping[str, Any], checkout: Path) -> None:
@@ -54,7 +60,7 @@ def _set_parameters(wanted: Mapping[str, Any], checkout: Path) -> None:
 
 def _lay(path: Path, md5: str, snapshot: Snapshot, checkout: Path) -> bool:
     target = _inside(checkout, path)
-    for source in (_lay_from_workspace, _lay_from_git, _lay_objects):  # a remote is asked last
+    for source in (_lay_from_workspace, _lay_from_git, _lay_objects, _lay_parts):  # a remote is asked last
         with suppress(FileError, OSError):
             source(path, snapshot, checkout, md5)
             if _md5(target) == md5:
@@ -66,6 +72,12 @@ def _lay(path: Path, md5: str, snapshot: Snapshot, checkout: Path) -> bool:
 def _lay_objects(path: Path, snapshot: Snapshot, checkout: Path, md5: str) -> None:
     for name, own in snapshot.listing(path, md5).items():
         _copy(snapshot.object_of(name, own), _inside(checkout, name))
+
+
+def _lay_parts(path: Path, snapshot: Snapshot, checkout: Path, md5: str) -> None:
+    """A folder that holds outputs of several stages: DVC has no list of its files, but one of each output's."""
+    for top, own in snapshot.outs_below(path).items():
+        _lay_objects(top, snapshot, checkout, own)
 
 
 def _lay_from_workspace(path: Path, snapshot: Snapshot, checkout: Path, md5: str = "") -> None:

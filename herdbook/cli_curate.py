@@ -73,7 +73,9 @@ def experiment(name: Annotated[str, typer.Argument(help="Of the new folder exper
     Example: herdbook experiment wider-models"""
     from herdbook.experiment import create
     from herdbook.files import strict_yaml
+    from herdbook.params import read_params
 
+    read_params(PARAMS)  # says what is wrong with it
     folder = create(Path.cwd(), name, strict_yaml(PARAMS.read_text(encoding="utf-8")))
     print(f"{folder}: change {folder / PARAMS}, then make run EXPERIMENT={name}")
 
@@ -92,7 +94,7 @@ def ablate(
     from herdbook.params import read_params
 
     folder = _laid(regime)
-    if not (folder / "data").is_dir():
+    if not (folder / "data").is_dir() and not _checked_out(folder):
         _run(folder, "corpus")
     _run(folder, "run", *(["--jobs", str(jobs)] if jobs else []))
     with (folder / GENERATIONS).open(encoding="utf-8", newline="") as file:
@@ -119,11 +121,21 @@ def _laid(regime: str) -> Path:
         raise HerdbookError(f"{regime}: no regime of {PARAMS}; there are {', '.join(params.regimes)}")
     with snapshot(Path.cwd()) as now:
         entries = book_of(now).entries
-    training = entries[f"{regime}/{params.seeds[0]}/g1/training"]
-    if training["status"] != "bred":
-        raise HerdbookError(f"{training['name']} was not bred, so there is no training set whose size could be kept; choose another regime")
+    training = entries.get(wanted := f"{regime}/{params.seeds[0]}/g1/training")
+    if training is None or training["status"] != "bred":
+        raise HerdbookError(
+            f"{wanted} was not bred, so there is no training set whose size could be kept; make run first, or choose another"
+        )
     document = strict_yaml(PARAMS.read_text(encoding="utf-8"))
     return create(Path.cwd(), name, ablated(document, regime, training["contents"]["composition"]))
+
+
+def _checked_out(folder: Path) -> bool:
+    """Whether DVC's cache has the corpus that data.dvc records."""
+    if not (folder / "data.dvc").is_file():
+        return False
+    words = [sys.executable, "-m", "dvc", "checkout", "--quiet", "data.dvc"]
+    return subprocess.run(words, cwd=folder, check=False, capture_output=True).returncode == 0 and (folder / "data").is_dir()
 
 
 def _run(folder: Path, *words: str) -> None:

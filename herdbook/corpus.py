@@ -85,9 +85,14 @@ def read_benchmarks(folder: Path) -> pa.Table:
     readers = {".txt": _read_text, ".jsonl": _read_lines, ".parquet": _read_parquet}
     documents: dict[str, Document] = {}
     for path in sorted(folder.rglob("*")):
-        for title, text in readers[path.suffix.lower()](path, "text") if path.suffix.lower() in readers and path.is_file() else ():
-            document = _document(path, title or path.name, text, folder.name, None)
-            documents.setdefault(digest_bytes(document["text"].encode()), document)
+        if path.suffix.lower() not in readers or not path.is_file():
+            continue
+        try:
+            for title, text in readers[path.suffix.lower()](path, "text"):
+                document = _document(path, title or path.name, text, folder.name, None)
+                documents.setdefault(digest_bytes(document["text"].encode()), document)
+        except CorpusError as error:  # the column of a test has but one name
+            raise CorpusError(str(error).replace("set corpus.column", "name the column of the tests text")) from error
     return pa.Table.from_pylist([{"id": key, **documents[key]} for key in sorted(documents)], schema=COLUMNS)
 
 

@@ -45,6 +45,10 @@ class ModelError(HerdbookError):
     """A model cannot be made, read or trained."""
 
 
+class TeacherError(HerdbookError):
+    """A teacher cannot be asked, or gives no usable answer."""
+
+
 class CodeError(HerdbookError):
     """Code or packages are not those that a record names."""
 

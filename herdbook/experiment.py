@@ -37,12 +37,22 @@ def create(root: Path, name: str, document: dict[str, Any]) -> Path:
         raise HerdbookError(f"{folder}: is there already; choose another name, or change its {PARAMS}")
     parse_params(document, str(folder / PARAMS))
     link(folder)
-    write_text(folder / PARAMS, dumped(document))
+    write_text(folder / PARAMS, dumped(_seen_from_there(root, document)))
     own, theirs = document["corpus"], yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))["corpus"]
     record = CORPUS.with_suffix(".dvc")
     if own == theirs and (root / record).is_file():
         shutil.copyfile(root / record, folder / record)  # DVC follows no link to it
     return folder
+
+
+def _seen_from_there(root: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The same parameters with paths into the project as an experiment sees them."""
+    found = dict(document)
+    for section in ("corpus", "teacher"):
+        path = (document[section] or {}).get("path")
+        if path and not Path(path).is_absolute() and (root / path).exists():
+            found[section] = {**document[section], "path": (_UP / path).as_posix()}
+    return found
 
 
 def link(folder: Path) -> None:

@@ -9,15 +9,16 @@ from herdbook.book import Book
 from herdbook.entry import Entry
 from herdbook.errors import BookError
 from herdbook.hands import Hand, hands_of
+from herdbook.recipe import labels, parse_steps
 from herdbook.snapshot import Snapshot
 from herdbook.target import columns_of, find_row, places_of, row_at
 
-_KEPT, _SURPLUS, _REMADE = "kept", "surplus", "made into another row"
+_KEPT, _SURPLUS = "kept", "surplus"
 
 
 @dataclass(frozen=True)
 class Met:
-    """A step that a row met: its name, its settings, and `passed`, or the reason for which it rejected the row."""
+    """A step that a row met: its name, its settings, and what it made of the row."""
 
     step: str
     settings: Mapping[str, Any]
@@ -63,22 +64,36 @@ def _explained(row_id: str, entry: Entry, snapshot: Snapshot) -> Explanation:
     (recipe,) = (value for key, value in entry["stage"]["parameters"].items() if key.endswith(".recipe"))
     rejected = snapshot.local(folder / "rejected.parquet")
     hands = snapshot.local(folder / "hands.parquet")
-    fate = _KEPT
+    own, writers = hands_of(row_id, hands), {name for name, step in parse_steps(recipe["steps"], "recipe") if step.writes}
+    written_by = next((hand["step"] for hand in reversed(own) if hand["id"] == row_id and hand["step"] in writers), None)
+    remade_by, fate = _remade_by(row_id, hands, writers), _KEPT
     if places := places_of(columns_of(rejected, "id")["id"], row_id):
         fate = str(row_at(rejected, places[0], "reason")["reason"])
+    elif remade_by:
+        fate = f"made into another row by {remade_by}"
     elif not places_of(columns_of(snapshot.local(folder / "rows.parquet"), "id")["id"], row_id):
-        parents = {parent for parents in columns_of(hands, "parents")["parents"].to_pylist() for parent in parents}
-        fate = _REMADE if row_id in parents else _SURPLUS
-    return Explanation(entry["name"], fate, tuple(_met(recipe["steps"], fate)), tuple(hands_of(row_id, hands)))
+        fate = _SURPLUS
+    return Explanation(entry["name"], fate, tuple(_met(recipe["steps"], fate, written_by, remade_by)), tuple(own))
 
 
-def _met(steps: list[dict[str, Any]], fate: str) -> Iterator[Met]:
-    """The steps up to the one that rejected the row; `fate` names it, and its reason behind a point."""
-    rejecting = fate.split(".")[0]
-    for step in steps:
-        name = step["name"]
+def _remade_by(row_id: str, hands: Path, writers: set[str]) -> str | None:
+    """The step that wrote another row in place of this one."""
+    told = columns_of(hands, "id", "step", "parents").to_pylist()
+    return next((hand["step"] for hand in told if hand["step"] in writers and row_id in hand["parents"]), None)
+
+
+def _met(steps: list[dict[str, Any]], fate: str, written_by: str | None, remade_by: str | None) -> Iterator[Met]:
+    """The steps that the row met: from the one that wrote it on, to the one that rejected it or made it into another."""
+    names = labels([step["name"] for step in steps])
+    first = names.index(written_by) if written_by in names else 0
+    for number, (name, step) in enumerate(zip(names, steps, strict=True)):
+        if number < first:
+            continue
         settings = {key: value for key, value in step.items() if key != "name"}
-        if name == rejecting:
+        if name == fate.split(".")[0]:
             yield Met(name, settings, f"rejected: {fate}")
             return
-        yield Met(name, settings, "passed")
+        if name == remade_by:
+            yield Met(name, settings, fate)
+            return
+        yield Met(name, settings, "wrote it" if name == written_by else "passed")

@@ -117,6 +117,11 @@ class Place:
         return self.curated / "teacher.jsonl"
 
     @property
+    def asked(self) -> Path:
+        """Answers of a teacher as they come, of no version: DVC removes a stage's outputs before it runs again."""
+        return Path(".dvc", "tmp", "herdbook-teacher", f"{self}.jsonl")
+
+    @property
     def loss(self) -> Path:
         """Written by train (by adopt for g0)."""
         return self.records / "loss.json"

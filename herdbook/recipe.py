@@ -50,8 +50,17 @@ Steps = Sequence[tuple[str, Step]]
 
 
 def parse_steps(steps: Sequence[Mapping[str, Any]], where: str) -> list[tuple[str, Step]]:
-    """The named steps of a recipe; ParamsError at `where` names an unknown step or setting and what is allowed."""
-    return [_parsed(dict(step), f"{where}.{number}") for number, step in enumerate(steps)]
+    """The steps of a recipe, one named again as NAME_2.
+
+    Raises ParamsError at `where`, which names an unknown step or setting and what is allowed."""
+    parsed = [_parsed(dict(step), f"{where}.{number}") for number, step in enumerate(steps)]
+    return list(zip(labels([name for name, _ in parsed]), (step for _, step in parsed), strict=True))
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """What records call the steps of these names: each by its name, from its second time on with a number."""
+    times = [names[: number + 1].count(name) for number, name in enumerate(names)]
+    return [name if time == 1 else f"{name}_{time}" for name, time in zip(names, times, strict=True)]
 
 
 def _parsed(settings: dict[str, Any], where: str) -> tuple[str, Step]:
@@ -141,5 +150,7 @@ def _demand_balance(name: str, rows: pa.Table, outcome: Outcome) -> None:
     told = {parent for parents in outcome.hands["parents"].to_pylist() for parent in parents}
     given, kept, rejected = (table["id"].to_pylist() for table in (rows, outcome.kept, outcome.rejected))
     lost, strange = set(given) - set(kept) - set(rejected) - told, set(kept) - set(given) - set(outcome.hands["id"].to_pylist())
-    amiss = sorted(lost | strange | (set(kept) & set(rejected)))
-    assert not amiss, f"step {name} loses or invents rows: {amiss[:3]}"
+    ids = [*kept, *rejected]
+    assert not lost, f"step {name} loses rows: {sorted(lost)[:3]}"
+    assert not strange, f"step {name} invents rows: {sorted(strange)[:3]}"
+    assert len(set(ids)) == len(ids), f"step {name} repeats rows"

@@ -42,6 +42,9 @@ def mix(
     return training, pool
 
 
+_TAKEN_FIRST = ("previous", "offspring", "human")
+
+
 @dataclass(frozen=True)
 class Portion:
     """What a mixture took of one source: unique rows, each read in every full pass, and the first of them once more."""
@@ -66,31 +69,23 @@ def in_pass(rows: pa.Table, number: int) -> pa.Table:
 def mix_tokens(sources: Mapping[str, pa.Table], mixture: Mixture, generator: np.random.Generator) -> list[Portion]:
     """What a mixture takes of each of its sources (tables of ROWS), in its order: rows in random order, to the nearest row.
 
-    Human rows are drawn from those that `previous` does not hold. Raises ParamsError where a source has fewer
-    unique tokens than its fraction and epochs ask for."""
-    return [_portion(source, _unseen(source, sources), mixture.num_tokens, generator) for source in mixture.sources]
-
-
-def _unseen(source: Source, sources: Mapping[str, pa.Table]) -> pa.Table:
-    rows = sources[source.source]
-    if source.source != "human" or "previous" not in sources:
-        return rows
-    return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=sources["previous"]["id"].combine_chunks())))
+    No row is in two portions: what stands in one source is not taken of the next, previous before offspring before human.
+    A source that has too few tokens gives all that it has: its fraction is then off, and the gate judges that."""
+    taken: dict[str, Portion] = {}
+    for source in sorted(mixture.sources, key=lambda each: _TAKEN_FIRST.index(each.source)):
+        rows = sources[source.source]
+        for other in taken.values():
+            rows = rows.filter(pc.invert(pc.is_in(rows["id"], value_set=other.unique["id"].combine_chunks())))
+        taken[source.source] = _portion(source, rows, mixture.num_tokens, generator)
+    return [taken[source.source] for source in mixture.sources]
 
 
 def _portion(source: Source, rows: pa.Table, num_tokens: int, generator: np.random.Generator) -> Portion:
-    wanted = source.fraction * num_tokens
-    unique_wanted, available = wanted / source.epochs, int(sum(rows["num_tokens"].to_pylist()))
-    if unique_wanted > available:
-        raise ParamsError(
-            f"params.yaml: the mixture asks for {unique_wanted:.0f} unique tokens of {source.source} ({source.fraction} of {num_tokens} in "
-            f"{source.epochs} epochs), which has {available}; lower num_tokens or the fraction, or raise its epochs"
-        )
+    """Unique rows for the fraction and the epochs; where the epochs are no whole number, the first of them once more."""
     shuffled = rows.take(generator.permutation(rows.num_rows))
-    unique = shuffled.slice(0, max(_nearest(shuffled, unique_wanted), 1))
-    num_passes, again = divmod(wanted, int(sum(unique["num_tokens"].to_pylist())))  # the tokens as asked, the epochs to a row's share
-    num_again = _nearest(unique, again)
-    return Portion(source, unique, int(num_passes), num_again) if num_passes else Portion(source, unique.slice(0, num_again), 1, 0)
+    unique = shuffled.slice(0, max(_nearest(shuffled, source.fraction * num_tokens / source.epochs), 1))
+    num_passes, part = divmod(source.epochs, 1)
+    return Portion(source, unique, int(num_passes), _nearest(unique, part * sum(unique["num_tokens"].to_pylist())))
 
 
 def _nearest(rows: pa.Table, num_tokens: float) -> int:

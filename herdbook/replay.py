@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herdbook.book import Book
-from herdbook.checkout import lay
+from herdbook.checkout import lay, lay_answers
 from herdbook.distance import told
 from herdbook.errors import BookError, one_line
+from herdbook.layout import Place
 from herdbook.rerun import Outcome, Rebuilt, Step, inspecting_step, making_step, processor, rerun
 from herdbook.snapshot import Snapshot
 from herdbook.target import find
@@ -57,6 +58,8 @@ def replay(target: str, book: Book, snapshot: Snapshot) -> Replay:
         checkout = Path(folder, "making")
         if missing := lay(making.stage["parameters"], making.inputs, snapshot, checkout):
             raise BookError(f"{name}: cannot be made once more, for what it was made of is not at hand: {_listed(missing)}")
+        if entry["kind"] == "curated":
+            lay_answers(Place(entry["regime"], entry["seed"], entry["generation"]), snapshot, checkout)
         made = rerun(making, checkout, book, snapshot)
         inspection, inspected = None, None
         if inspecting and not made.refusal:

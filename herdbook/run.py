@@ -1,5 +1,6 @@
 """What must hold before a run, and what earlier parameters left behind."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
 from herdbook.recipe import needs_of, parse_steps
 from herdbook.tasks import parse_task
-from herdbook.teacher.settings import parse_teacher
+from herdbook.teacher.settings import TeacherSettings, parse_teacher
 
 _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside gives
 
@@ -22,7 +23,7 @@ def demand_ready() -> Params:
     if params.task:
         _demand_fitting(params)
     if params.teacher:
-        parse_teacher(params.teacher)
+        _demand_teacher(parse_teacher(params.teacher))
     if any("teacher" in needs_of(steps) for steps in recipes.values()) and not params.teacher:
         raise HerdbookError(f"{PARAMS}: a recipe asks a teacher, but teacher is null; name one there (docs/curation.md)")
     if any("task" in needs_of(steps) for steps in recipes.values()) and not params.task:
@@ -50,6 +51,14 @@ def _demand_fitting(params: Params) -> None:
             f"{PARAMS}: prepare.block_tokens is {params.prepare.block_tokens}, but a problem of this task has up to "
             f"{family.longest_characters} characters and the end mark; set it to {family.longest_characters + 1} or more"
         )
+
+
+def _demand_teacher(teacher: TeacherSettings) -> None:
+    """A folder that is there, or the key that an endpoint wants."""
+    if teacher.path and not Path(teacher.path).is_dir():
+        raise HerdbookError(f"{PARAMS}: teacher.path {teacher.path} is no folder; put the model there, or correct the path")
+    if (variable := teacher.api_key_variable) and not os.environ.get(variable):
+        raise HerdbookError(f"{PARAMS}: teacher.api_key_variable names {variable}, which is not set; set it to the endpoint's key")
 
 
 def sweep() -> list[Path]:

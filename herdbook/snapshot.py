@@ -110,6 +110,10 @@ class Snapshot:
         out = self._recorded().get(path.as_posix())
         return str(out["md5"]).removesuffix(".dir") if out else None
 
+    def outs_below(self, folder: Path) -> dict[Path, str]:
+        """The recorded md5 of each output below a folder."""
+        return {Path(path): str(out["md5"]) for path, out in self._recorded().items() if folder in Path(path).parents}
+
     def folder(self, path: Path) -> Path:
         """A folder on this machine with the files of an output folder, not to be written to; MissingError where one cannot be had."""
         if self.commit is None and (self.root / path).is_dir():

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from herdbook.book import Book
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import HerdbookError, one_line
-from herdbook.files import digest
+from herdbook.files import digest, digest_bytes
 from herdbook.hands import hands_of
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
@@ -133,7 +133,10 @@ def _row_told(row: Row, book: Book, snapshot: Snapshot, sources: _Sources) -> di
     if row.values["prompt"] is not None:
         told["prompt_text"] = _prompt_text(str(row.values["prompt"]), book, snapshot, sources)
     told["fate"] = list(_fates(str(row.values["id"]), row.dataset, book, sources))
-    told["hands"] = list(_hands(str(row.values["id"]), row.dataset, book, sources))
+    hands = list(_hands(str(row.values["id"]), row.dataset, book, sources))
+    told["hands"] = hands
+    if model is not None and writer is None:  # a teacher is named in hands alone
+        told["written_by"] = next((hand["by"] for hand in hands if digest_bytes(hand["by"].encode()) == model), told["written_by"])
     return told
 
 

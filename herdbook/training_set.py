@@ -59,5 +59,7 @@ def realised(taken: Taken) -> dict[str, dict[str, float | int | None]]:
 
 
 def mixture_gap(found: Mapping[str, Mapping[str, float]], wanted: Mixture | None) -> float:
-    """How far the fraction of the source that is farthest off lies from what the mixture asks; 0 without one."""
-    return max((abs(found[source.source]["fraction"] - source.fraction) for source in wanted.sources), default=0.0) if wanted else 0.0
+    """How far the tokens of the source that is farthest off lie from what the mixture asks, as a share of all; 0 without a mixture."""
+    if wanted is None:
+        return 0.0
+    return max(abs(found[source.source]["num_tokens"] / wanted.num_tokens - source.fraction) for source in wanted.sources)

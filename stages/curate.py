@@ -3,8 +3,9 @@
 Reads offspring/ and what the steps of the recipe ask for: human rows and documents, the founder, the training
 set. Writes curated/ (rows.parquet, rejected.parquet, hands.parquet, making.json; teacher.jsonl where a teacher
 was asked) and counts.json, or why the lineage ended. A set that is not full is written all the same: its
-inspection judges it. Params: regimes.R.recipe, task, teacher."""
+inspection judges it. Params: regimes.R.recipe, sample.device, task, teacher."""
 
+from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -34,16 +35,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-# Answers as they come, so that none is lost and none asked twice: DVC removes a stage's outputs before it runs again.
-# Where nothing lies here, in a fresh clone, it starts from those that dvc.lock records.
-_ASKED = Path(".dvc/tmp/herdbook-teacher")
-
-
 class Disk:
     """The material of the steps as it lies in the working directory, each part read when it is first asked for."""
 
     def __init__(self, place: Place, params: Params) -> None:
         self._place, self._params = place, params
+        self._asked = Counter[str]()
+
+    @property
+    def generation(self) -> int:
+        """See steps.step.Material."""
+        return self._place.number
 
     @cached_property
     def benchmarks(self) -> list[str]:
@@ -88,11 +90,14 @@ class Disk:
     @cached_property
     def teacher(self) -> Teacher:
         """See steps.step.Material."""
-        record = _ASKED / f"{self._place}.jsonl"
-        if not record.exists():
+        record = self._place.asked
+        if not record.exists():  # as in a fresh clone: begin with the answers that dvc.lock records
             with suppress(FileError, BookError), snapshot(Path.cwd()) as now:
                 write_text(record, now.read(self._place.taught).decode())
-        return Teacher(parse_teacher(self._params.teacher or {}), record)
+        settings = parse_teacher(self._params.teacher or {})
+        if settings.path:
+            pin_torch()
+        return Teacher(settings, record)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -101,7 +106,9 @@ class Disk:
 
     def generator(self, step: str) -> np.random.Generator:
         """See steps.step.Material."""
-        return np.random.Generator(np.random.PCG64(seed_of("curate", step, self._place.seed, self._place.generation)))
+        self._asked[step] += 1  # a step that stands twice draws other numbers
+        seed = seed_of("curate", step, self._asked[step], self._place.seed, self._place.generation)
+        return np.random.Generator(np.random.PCG64(seed))
 
 
 def scored_anew(rows: pa.Table, material: Disk) -> pa.Table:
@@ -131,8 +138,8 @@ def counts_of(curated: Curated) -> dict:
     }
 
 
-def making_of(place: Place, rows: pa.Table, offspring: dict, source: str) -> dict:
-    """The making of a curated set: `offspring` is the making of the sampled rows, `source` their digest."""
+def making_of(place: Place, rows: pa.Table, offspring: dict, source: str, device: str | None) -> dict:
+    """The making of a curated set: `offspring` is the making of the sampled rows, `source` their digest, `device` where steps computed."""
     decoding = {"decoding": offspring["decoding"]} if "decoding" in offspring else {}
     return {
         "kind": "offspring",
@@ -144,6 +151,7 @@ def making_of(place: Place, rows: pa.Table, offspring: dict, source: str) -> dic
         "num_rows": rows.num_rows,
         "num_tokens": num_tokens(rows),
         "depth": rounded(mean_depth(rows)) if rows.num_rows else None,
+        "device": device,
         **decoding,
     }
 
@@ -164,7 +172,8 @@ def main(args: list[str]) -> None:
     source, material = place.offspring / "rows.parquet", Disk(place, params)
     curated = curate(read_table(source, ROWS), steps, recipe.num_rows, material)
     rows = scored_anew(curated.kept, material)
-    making = making_of(place, rows, read_json(place.offspring / MAKING), digest(source))
+    device = material.founder.device.type if "founder" in needs_of(steps) else None
+    making = making_of(place, rows, read_json(place.offspring / MAKING), digest(source), device)
     with written_aside(place.curated) as aside:
         write_table(aside / "rows.parquet", rows)
         write_table(aside / "rejected.parquet", curated.rejected)

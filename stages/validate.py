@@ -3,7 +3,7 @@
 `validate human` reads the human rows; `validate training|offspring REGIME SEED GENERATION` the training
 set or the curated offspring of a generation, and the profile that its bounds refer to: the human one, or
 that of the training set which the model learnt from. Writes profile and receipt, or why the generation
-was not bred. Params: profile, task and teacher; regimes.R.mixture for training sets, regimes.R.recipe for offspring."""
+was not bred. Params: profile, task and regimes.R.recipe; for training sets regimes.R.mixture."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,7 +121,7 @@ def validate_generation(kind: str, place: Place, params: Params) -> None:
         parameters = references("parent", read_json(place.profile("training"))) | {"target_rows": target}
     if params.task:
         figures |= answers(rows, parse_task(params.task))
-    passes = 2 if params.teacher else 1  # a teacher may write anew what a model wrote
+    passes = 1 + sum(step["name"] == "revise" for step in regime.recipe.steps)  # a teacher writes anew what a model wrote
     receipt = inspect(kind, data, rows, figures, parameters, passes)
     write_json(place.profile(kind), figures)
     write_json(place.receipt(kind), receipt)

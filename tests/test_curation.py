@@ -4,16 +4,23 @@ import json
 import shutil
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from herdbook.artefacts import artefacts
 from herdbook.audit import audit
+from herdbook.audit.curation import curated_findings
+from herdbook.audit.evidence import Evidence
+from herdbook.audit.tables import read_held_out, read_rows
 from herdbook.errors import BookError
 from herdbook.experiment import link
 from herdbook.explain import explain
-from herdbook.files import digest, digest_bytes, read_json
+from herdbook.files import digest, digest_bytes, read_json, write_table
+from herdbook.params import parse_params
 from herdbook.snapshot import book_of, snapshot
 from herdbook.trace import trace
 from tests import miniature
@@ -108,6 +115,7 @@ def test_a_trace_of_a_revised_row_shows_each_hand_it_went_through(written):
     assert [told["step"] for told in found.row["hands"]] == ["revise", "revise"]
     assert {told["by"] for told in found.row["hands"]} == {f"teacher/{ENDPOINT['model']}"}
     assert found.row["hands"][0]["parents"] == hand["parents"]
+    assert found.row["written_by"] == f"teacher/{ENDPOINT['model']}"
     assert found.row["depth"] == 2.0  # the founder's offspring, and one pass through the teacher
 
 
@@ -130,10 +138,11 @@ def test_a_row_is_explained_by_the_steps_that_it_met(written):
         told = list(chain.from_iterable(explain(row, book, now) for row in offspring[:12]))
         edited = explain(row_by(root, "edit")["id"], book, now)
     assert {each.dataset for each in told} == {CURATED}
-    remade = [each for each in told if each.fate == "made into another row"]
+    remade = [each for each in told if each.fate == "made into another row by revise"]
     assert remade
-    assert [met.step for met in remade[0].met] == [step["name"] for step in STEPS]
+    assert [met.step for met in remade[0].met] == ["length", "revise"]
     assert (edited[0].fate, edited[0].hands[0]["step"]) == ("kept", "edit")
+    assert [(met.step, met.result) for met in edited[0].met] == [("edit", "wrote it"), ("match", "passed")]
 
 
 def test_a_rejected_row_is_explained_up_to_the_step_that_rejected_it(written):
@@ -178,6 +187,41 @@ def test_a_mixture_that_was_tampered_with_is_found(written, tmp_path):
 
 
 TASK = {"family": "sort_digits", "num_digits": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("hands.parquet", lambda told: told.set_column(1, "step", pa.array(["magic"] * told.num_rows)), "does not have"),
+        ("hands.parquet", lambda told: told.slice(0, 0), "no rows of its offspring"),
+        ("hands.parquet", lambda told: told.set_column(2, "parents", pa.array([[]] * told.num_rows, told["parents"].type)), "parents"),
+        (
+            "hands.parquet",
+            lambda told: told.set_column(3, "by", pa.array([by.replace("tiny", "huge") for by in told["by"].to_pylist()])),
+            "the parameters name another teacher",
+        ),
+    ],
+)
+def test_hands_that_were_forged_are_found(written, name, change, message):
+    root, _ = written
+    with snapshot(root) as now:
+        params = parse_params(yaml.safe_load((root / "params.yaml").read_text()))
+        artefact = next(made for made in artefacts(params) if made.path == Path("runs", CURATED))
+        evidence = Evidence(now, "rows", {})
+        held_out = read_held_out(root / "runs/human/held_out_documents.parquet")
+        own = {path: read_rows(root / path, held_out, True) for path in (artefact.rows, artefact.path / "rejected.parquet")}
+        offspring = Path("runs/written/s0/g0/offspring/rows.parquet")
+        given = read_rows(root / offspring, held_out, True)
+        table = pq.read_table(root / artefact.path / name)
+        told = [found.what for found in curated_findings(artefact, own, given, offspring, params, evidence)]
+        assert told == []
+        other = root / "other.parquet"
+        write_table(other, change(table))
+        local = evidence.local
+        evidence.local = lambda path: other if path.name == name else local(path)  # type: ignore[method-assign]
+        told = [found.what for found in curated_findings(artefact, own, given, offspring, params, evidence)]
+        other.unlink()
+    assert any(message in what for what in told), told
 
 
 @pytest.fixture(scope="module")
@@ -255,4 +299,9 @@ def test_a_row_chosen_by_plurality_names_all_answers_that_were_given(solved):
 
 def test_replay_makes_a_dataset_of_an_experiment_once_more(solved):
     said = miniature.run(solved, "-m", "herdbook", "replay", "verified/s0/g0/curated", "--rev", "HEAD")
+    assert "identical" in said
+
+
+def test_replay_asks_no_teacher_again(written):
+    said = miniature.run(written[0], "-m", "herdbook", "replay", CURATED)
     assert "identical" in said

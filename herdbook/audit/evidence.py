@@ -125,7 +125,7 @@ class Evidence:
         return self._below[folder]
 
     def _listed(self, folder: Path) -> Iterator[Path]:
-        if self.snapshot.commit is None or folder == PRETRAINED:
+        if self.snapshot.commit is None or folder in (PRETRAINED, BENCHMARKS):
             for path in (self.snapshot.root / folder).rglob("*"):
                 if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":  # as .dvcignore says
                     yield path.relative_to(self.snapshot.root)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from herdbook.artefacts import Artefact
-from herdbook.audit.curation import curated_findings, teachers
+from herdbook.audit.curation import curated_findings, steps_of, teachers
 from herdbook.audit.evidence import Evidence, file_at
 from herdbook.audit.finding import Finding, finding, guarded
 from herdbook.audit.mixing import mixture_findings
@@ -22,7 +22,7 @@ from herdbook.entry import ROW_KINDS, Entry, weights_of
 from herdbook.files import rounded
 from herdbook.layout import CORPUS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, HUMAN_TRAIN_DOCUMENTS, MAKING, SPLIT
 from herdbook.params import Params
-from herdbook.recipe import parse_steps, writes
+from herdbook.recipe import writes
 from herdbook.reference import SHARED_WORDS
 
 _TOLERANCE = 1e-9  # a mean is a sum of floats, whose order may differ
@@ -48,10 +48,11 @@ class Recount:
         return all(self._key(file_at(Path(entry["path"]), file)) == told["sha256"] for file, told in entry["files"].items())
 
     def _writes(self, artefact: Artefact) -> bool:
-        """Whether a recipe's steps write rows of their own, so that these are looked at as what models write."""
-        if artefact.kind != "curated" or artefact.place is None:
+        """Whether a curated set has rows that steps wrote, by its recipe or by its hands: these are looked at as what models write."""
+        if artefact.kind != "curated":
             return False
-        return writes(parse_steps(self._params.regimes[artefact.place.regime].recipe.steps, "recipe"))
+        hands = self._evidence.local(artefact.path / "hands.parquet")
+        return writes(steps_of(artefact, self._params)) or pq.read_metadata(hands).num_rows > 0
 
     def tables(self) -> Iterator[list[Finding]]:
         """What is wrong with each table of rows, parents first."""
@@ -170,10 +171,9 @@ class Recount:
             yield finding(pool_path, f"has {pool.num_rows} rows, the regime's weights take {wanted}", "counts")
 
     def _curated(self, artefact: Artefact, own: dict[Path, Table], parents: dict[str, list[Table]]) -> Iterator[Finding]:
-        assert artefact.place
+        (given,) = parents["offspring"]
         offspring = self._made[dict(artefact.parents)["offspring"]].rows
-        recipe = self._params.regimes[artefact.place.regime].recipe
-        return curated_findings(artefact, own, parents, offspring, recipe, self._evidence)
+        return curated_findings(artefact, own, given, offspring, self._params, self._evidence)
 
     def _offspring(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
         """Rows of one model, its parent: of its generation, and one deeper than it."""

@@ -38,16 +38,19 @@ class Edit(Step):
         generator = material.generator("edit")
         human = material.human.take(generator.permutation(material.human.num_rows))
         added: list[dict[str, object]] = []
+        known = set(rows["id"].to_pylist())
+        first = material.generation * self.num_rows  # numbered through the generations, so that no two edits have one id
         hands: list[dict[str, object]] = []
         for start in range(0, human.num_rows, _BATCH_ROWS):
             for row, tokens in self._edited(human.slice(start, _BATCH_ROWS).to_pylist(), material, generator):
-                if tokens == row["tokens"] or len(added) == self.num_rows:
+                index = first + len(added)
+                name = row_id(material.founder_digest, row["document"], index, tokens)
+                if tokens == row["tokens"] or name in known or len(added) == self.num_rows:
                     continue
-                name = row_id(material.founder_digest, row["document"], row["index"], tokens)
-                added.append({
-                    **row, "id": name, "model": material.founder_digest, "prompt": row["id"], "depth": 1.0, "tokens": tokens,
-                    "text": material.tokenizer.decode([tokens])[0], "nll_nats": None,
-                })  # fmt: skip
+                added.append(
+                    row | {"id": name, "index": index, "model": material.founder_digest, "prompt": row["id"], "depth": 1.0}
+                    | {"tokens": tokens, "text": material.tokenizer.decode([tokens])[0], "nll_nats": None}
+                )  # fmt: skip
                 num_changed = sum(old != new for old, new in zip(row["tokens"], tokens, strict=True))
                 note = f"{num_changed} of {len(tokens)} tokens drawn anew"
                 hands.append({"id": name, "step": "edit", "parents": [row["id"]], "by": material.founder_digest, "note": note})

@@ -49,7 +49,7 @@ class Revise(Step):
     The row is the draft and its prompt the seed. A new row has one parent, and one model pass more than it. Its id is unique as
     long as no two drafts of a document share an index; draws of one model never do."""
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"teacher", "tokenizer"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"founder", "teacher", "tokenizer"})  # the founder scores what it wrote
     writes: ClassVar[bool] = True
     max_tokens: Count  # of a new row, in the base model's tokens; the rest is cut off
 

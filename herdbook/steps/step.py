@@ -41,6 +41,10 @@ class Material(Protocol):
         """The digest of the founder's weights, as rows name their writer."""
 
     @property
+    def generation(self) -> int:
+        """Of the rows, 0 for the founder's."""
+
+    @property
     def held_out(self) -> Sequence[str]:
         """The texts of the held-out documents."""
 
@@ -65,7 +69,7 @@ class Material(Protocol):
         """The tokenizer of the base model."""
 
     def generator(self, step: str) -> np.random.Generator:
-        """A source of randomness of this lineage, generation and step alone."""
+        """A source of randomness of this lineage, generation and step alone, another one each time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from herdbook.errors import TeacherError
 from herdbook.files import digest_bytes
 from herdbook.progress import steps
 from herdbook.teacher.endpoint import Endpoint, Wait
 from herdbook.teacher.folder import ask_folder, folder_digest
-from herdbook.teacher.question import Answer, Request, Response, TeacherError, Usage, answer_of
+from herdbook.teacher.question import Answer, Request, Response, Usage, answer_of
 from herdbook.teacher.record import read_record, write_record
 from herdbook.teacher.settings import TeacherSettings, parse_teacher
 

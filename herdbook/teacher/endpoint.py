@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from herdbook.errors import TeacherError
 from herdbook.numeric import seed_of
-from herdbook.teacher.question import Natural, Request, Response, TeacherError, Usage
+from herdbook.teacher.question import Natural, Request, Response, Usage
 from herdbook.teacher.settings import TeacherSettings
 
 Wait = Callable[[float], Awaitable[object]]

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from herdbook.errors import TeacherError
 from herdbook.files import digest, digest_bytes
 from herdbook.models import device_of, has_weights, open_model
 from herdbook.numeric import seed_of
 from herdbook.params import Decoding
-from herdbook.teacher.question import Request, Response, TeacherError, Usage
+from herdbook.teacher.question import Request, Response, Usage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -4,14 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from herdbook.errors import HerdbookError
 from herdbook.files import canonical_json, digest_bytes
 
 Natural = Annotated[int, Field(ge=0)]
-
-
-class TeacherError(HerdbookError):
-    """A teacher cannot be asked, or gives no usable answer."""
 
 
 class _Value(BaseModel):
