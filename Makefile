@@ -30,7 +30,7 @@ test: .venv/installed  ## all tests
 check: .venv/installed  ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: .venv/installed  ## measurements that documents cite; an hour and a half on two cores
+bench: .venv/installed  ## measurements that documents cite; two hours on two cores
 	$(BIN)/python -m bench
 
 clean:  ## remove what the pipeline wrote; DVC's cache keeps it

@@ -264,10 +264,10 @@ def beside(folder: Path, python: str, package: str, expected_seconds: float, tru
 
 
 def exponents(sets: list[dict[str, Any]]) -> dict[str, float]:
-    """The slope of log seconds over log rows between the smallest and the largest set that each was measured on."""
+    """The slope of log CPU seconds over log rows between the smallest and the largest set that each was measured on."""
     found = {}
     for what in (*STEPS, *PEERS):
-        costs = [(one["num_rows"], one[what]["seconds"]) for one in sets if "seconds" in one.get(what, {})]
+        costs = [(one["num_rows"], one[what]["cpu_seconds"]) for one in sets if "cpu_seconds" in one.get(what, {})]
         if len(costs) > 1:
             (rows, seconds), (more_rows, more_seconds) = costs[0], costs[-1]
             found[what] = round(math.log(more_seconds / seconds) / math.log(more_rows / rows), 2)

@@ -37,6 +37,21 @@ def test_the_minutes_that_both_runners_take_are_those_measured():
     assert measured["is_lock_identical"]
 
 
+@pytest.mark.parametrize(
+    ("line", "method"),
+    [
+        ("`near_duplicate`, minhash", "minhash"),
+        ("`near_duplicate`, exact", "exact"),
+        ("`decontaminate`", "decontaminate"),
+        ("rensa alone", "rensa"),
+    ],
+)
+def test_the_figures_of_a_million_rows_are_those_measured(line, method):
+    found = json.loads((ROOT / "bench/curate.json").read_text())["sets"]["1000000"][method]
+    figures = [round(found["seconds"]), round(found["cpu_seconds"]), found["peak_memory_mib"], found["recall"], found["precision"]]
+    assert f"| {line} | {' | '.join(map(str, figures))} |" in (ROOT / "docs/curation.md").read_text()
+
+
 def test_the_size_of_the_default_model_is_that_which_was_trained():
     from transformers import AutoConfig, AutoModelForCausalLM
 
