@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from herdbook.explain import Explanation
 
 STOPPED = 3  # exit status of a run in which a gate ended a lineage
-recipe = typer.Typer(help="What the steps of a recipe are worth.", no_args_is_help=True)
+recipe = typer.Typer(help="What the steps of a recipe are worth.\n\nExample: herdbook recipe ablate curated", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from herdbook.book import Book
+from herdbook.branch import Branch
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import HerdbookError, one_line
 from herdbook.files import digest, digest_bytes
@@ -18,7 +19,7 @@ from herdbook.snapshot import MissingError, Snapshot
 from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
 
 if TYPE_CHECKING:
-    from rich.tree import Tree
+    from rich.text import Text
 
 _DIGITS = 12  # of a digest, as people are shown it
 _DOCUMENT_COLUMNS = ("id", "title", "licence", "url")
@@ -211,12 +212,11 @@ def _documents(ids: set[Any], sources: _Sources) -> list[dict[str, str]]:
     return list(table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(ids)))).to_pylist())
 
 
-def drawn(found: Trace) -> "Tree":
+def drawn(found: Trace) -> "Text":
     """A trace for a terminal. Text of rows and titles is hostile: it is shown as what it is, without effect."""
     from rich.text import Text
-    from rich.tree import Tree
 
-    top = Tree(Text(one_line(found.target), style="bold"))
+    top = Branch(Text(one_line(found.target), style="bold"))
     if found.row:
         for line in _row_lines(found.row):
             top.add(Text(line))
@@ -229,7 +229,7 @@ def drawn(found: Trace) -> "Tree":
         top.add(Text(f"not told, for a file is missing: {one_line(what)}", style="yellow"))
     for what in found.altered:
         top.add(Text(f"not to be believed: {one_line(what)}", style="red"))
-    return top
+    return top.drawn()
 
 
 def _row_lines(row: Mapping[str, Any]) -> Iterator[str]:
@@ -243,7 +243,7 @@ def _row_lines(row: Mapping[str, Any]) -> Iterator[str]:
         yield one_line(f"{hand['dataset']}: {hand['step']} by {hand['by']} of {parents}: {hand['note']}")
 
 
-def _grow(tree: "Tree", node: Node) -> None:
+def _grow(tree: Branch, node: Node) -> None:
     from rich.text import Text
 
     label = Text(one_line(f"{node.role}: ") if node.role else "", style="dim")

@@ -86,7 +86,7 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
     names = [f"g{number}" for number in range(num_generations)]
     whole = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
     regime = {
-        "weights": {"offspring": 1.0, "previous": 0.0, "human": 0.0}, "budget_rows": None, "decoding": DECODING,
+        "weights": {"offspring": 1.0, "previous": 0.0, "human": 0.0}, "budget_rows": None, "mixture": None, "decoding": DECODING,
         "recipe": {"num_rows": 20, "steps": []}, "start": "fresh", "compute": "steps",
     }  # fmt: skip
     births = [{"parent": parent, "child": child} for parent, child in pairwise(names)]

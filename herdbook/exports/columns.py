@@ -91,7 +91,7 @@ def origins(entry: Entry, parents: list[tuple[str, Entry]], names: list[str]) ->
         by_role.setdefault(role, []).append(parent)
     stage = (entry["stage"]["code"] or {}).get("stage")
     match stage, entry["kind"]:
-        case "prepare", "documents":
+        case "prepare", "documents" if "corpus" in by_role:
             found = _documents(by_role, names, is_train=entry["name"].endswith("train_documents"))
         case "prepare", "human":
             found = _blocks(by_role["documents"][0])

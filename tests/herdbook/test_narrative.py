@@ -13,7 +13,7 @@ def regime(weights=(1.0, 0.0, 0.0), **changes):
     names = ("offspring", "previous", "human")
     whole = {
         "weights": dict(zip(names, weights, strict=True)), "budget_rows": None, "decoding": DECODING, "gate": "block",
-        "recipe": {"num_rows": 2, "steps": []}, "start": "fresh", "compute": "steps",
+        "recipe": {"num_rows": 2, "steps": []}, "start": "fresh", "compute": "steps", "mixture": None,
     }  # fmt: skip
     return Regime.model_validate({**whole, **changes})
 

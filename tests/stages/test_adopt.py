@@ -3,7 +3,7 @@ import pytest
 from herdbook.errors import InspectionError, ParamsError
 from herdbook.files import digest, read_json, read_table, write_json, write_table
 from herdbook.layout import HUMAN_TRAIN, Place
-from herdbook.schema import ROWS
+from herdbook.schema import ROWS, TRAINING
 from stages import adopt
 from tests.rows import rows_of
 from tests.workspace import HUMAN, build
@@ -28,7 +28,8 @@ def test_a_lineage_begins_with_the_human_rows_scored_by_its_founder():
     rows = read_table(place.training / "rows.parquet", ROWS)
     assert rows["id"].equals(HUMAN["id"])
     assert set(rows["nll_nats"].to_pylist()) == {4.0}
-    assert digest(place.training / "pool.parquet") == digest(place.training / "rows.parquet")
+    assert read_table(place.training / "pool.parquet", ROWS).equals(rows)
+    assert set(read_table(place.training / "rows.parquet", TRAINING)["pass"].to_pylist()) == {0}
     assert read_json(place.training / "making.json")["parents"] == [{"role": "human", "digest": digest(HUMAN_TRAIN)}]
 
 

@@ -81,6 +81,7 @@ def test_the_entry_says_where_the_rows_come_from():
         "num_rows": 2,
         "num_tokens": 5,
         "depth": 2.0,
+        "device": None,
         "decoding": DECODING,
     }
 

@@ -17,6 +17,7 @@ from herdbook.layout import (
 from herdbook.lineage import write_not_bred
 from herdbook.receipt import read_inspected, training_data
 from herdbook.reference import write_reference
+from herdbook.regimes import in_pass
 from herdbook.rows import row_id, rows_table
 from herdbook.tokenizer import save_tokenizer, train_tokenizer
 from herdbook.training_set import write_training
@@ -91,7 +92,7 @@ def test_an_empty_table_is_errored_and_recorded(project):
 def test_a_training_set_is_held_against_human_text(project):
     validate.main(["human"])
     offspring = rows(["cow bull herd"] * 40, project, "m")
-    write_training(PLACE, offspring, offspring, {}, [])
+    write_training(PLACE, in_pass(offspring, 0), offspring, {}, [])
     validate.main(["training", "replace", "s0", "g1"])
     data = training_data(PLACE)
     receipt = read_inspected(data, PLACE.receipt("training"), "training")
