@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from herdbook.entry import MODEL_KINDS, ROW_KINDS, Entry
 from herdbook.errors import BookError
 from herdbook.lineage import NOT_BRED
+from herdbook.schema import ROWS
 from herdbook.snapshot import Snapshot
 
 MEANING = {
@@ -133,7 +134,8 @@ def _reference(texts: list[Entry]) -> dict[str, list[Origin]]:
 
 
 def _gathered(by_role: Mapping[str, list[Entry]], names: list[str], parameters: Mapping[str, Any]) -> Origins:
-    """Rows taken over as they are, human ones with the founder's score for their id."""
+    """Rows taken over as they are, human ones with the founder's score for their id; the pass that reads them is no row's own."""
+    names = [name for name in names if name in ROWS.names]
     taken = [entry for role in ("offspring", "previous") for entry in by_role.get(role, [])]
     human, scores = by_role.get("human", []), by_role.get("scores", [])
     fields = {name: [Origin(entry, name, "IDENTITY") for entry in taken] for name in names}

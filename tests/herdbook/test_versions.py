@@ -47,8 +47,8 @@ def test_what_changed_is_told_with_its_cause_root_causes_first(second):
     names = ("g0/training", "g0/curated", "g1/training", "g1/model", "g1/offspring", "g1/curated")  # g0's is inspected by the recipe too
     assert list(found) == [f"replace/s0/{name}" for name in names]
     root = found["replace/s0/g0/curated"]
-    assert [(c.kind, c.name, c.old, c.new) for c in root.causes] == [("parameter", "regimes.replace.recipe.num_rows", 150, 149)]
-    assert [change.is_root for change in found.values()] == [True, True, False, False, False, False]
+    assert ("parameter", "regimes.replace.recipe.num_rows", 150, 149) in [(c.kind, c.name, c.old, c.new) for c in root.causes]
+    assert [change.is_root for change in found.values()] == [True, False, False, False, False, False]
     assert ("parent", "replace/s0/g0/curated") in [(c.kind, c.name) for c in found["replace/s0/g1/training"].causes]
     said = shown(found)
     assert "regimes.replace.recipe.num_rows 150 -> 149" in said
@@ -70,7 +70,7 @@ def test_a_target_is_told_with_its_rows_figures_and_verdict(second):
 def test_the_ancestors_of_a_target_follow_down_to_the_root_cause(second):
     found = compared(second, "HEAD~1", "HEAD", "replace/s0/g1/model")
     assert list(found)[:3] == ["replace/s0/g1/model", "replace/s0/g1/training", "replace/s0/g0/curated"]
-    assert found["replace/s0/g0/curated"].is_root
+    assert [name for name, change in found.items() if change.is_root] == ["replace/s0/g0/training"]
 
 
 def test_a_digest_of_either_side_is_a_target(second):
