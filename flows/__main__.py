@@ -24,13 +24,12 @@ from herdbook.errors import HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, METRICS, REPORT
 from herdbook.params import Params
-from herdbook.run import demand_ready, sweep
+from herdbook.run import LINEAGES_STOPPED, demand_ready, sweep
 from herdbook.summary import closing_table, num_stopped
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
-LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
 INTERRUPTED = 130
 messages = Console(stderr=True, highlight=False)
 

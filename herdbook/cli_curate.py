@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from herdbook.ablation import Effect
     from herdbook.explain import Explanation
 
-STOPPED = 3  # exit status of a run in which a gate ended a lineage
 recipe = typer.Typer(help="What the steps of a recipe are worth.\n\nExample: herdbook recipe ablate curated", no_args_is_help=True)
 
 
@@ -139,8 +138,10 @@ def _checked_out(folder: Path) -> bool:
 
 
 def _run(folder: Path, *words: str) -> None:
+    from herdbook.run import LINEAGES_STOPPED
+
     done = subprocess.run([sys.executable, "-m", "herdbook", *words], cwd=folder, check=False)
-    if done.returncode not in (0, STOPPED):
+    if done.returncode not in (0, LINEAGES_STOPPED):
         raise HerdbookError(f"{folder}: herdbook {words[0]} ended with status {done.returncode}; see above")
 
 

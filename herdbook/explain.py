@@ -12,6 +12,7 @@ from herdbook.hands import Hand, hands_of
 from herdbook.recipe import labels, parse_steps
 from herdbook.snapshot import Snapshot
 from herdbook.target import columns_of, find_row, places_of, row_at
+from herdbook.trace import descends
 
 _KEPT, _SURPLUS = "kept", "surplus"
 
@@ -51,11 +52,7 @@ def explain(target: str, book: Book, snapshot: Snapshot) -> list[Explanation]:
 def _sets(dataset: str, book: Book) -> Iterator[Entry]:
     """The curated sets made of a dataset, itself or as a lineage adopted it; a curated set itself."""
     for name, entry in book.entries.items():
-        if entry["kind"] != "curated" or entry["status"] != "bred":
-            continue
-        offspring = [parent["name"] for parent in entry["parents"] if parent["role"] == "offspring"]
-        adopted = [parent["name"] for each in offspring for parent in book.entries[each]["parents"] if parent["role"] == "offspring"]
-        if dataset in (name, *offspring, *adopted):
+        if entry["kind"] == "curated" and entry["status"] == "bred" and (dataset == name or descends(entry, dataset, book)):
             yield entry
 
 

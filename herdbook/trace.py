@@ -167,7 +167,7 @@ def _cell(path: Path | None, row_id: str, column: str) -> Any:
 def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[str]:
     """What the datasets that descend directly from the row's own made of it."""
     for name, entry in book.entries.items():
-        if entry["kind"] != "curated" or entry["status"] != "bred" or not _descends(entry, dataset, book):
+        if entry["kind"] != "curated" or entry["status"] != "bred" or not descends(entry, dataset, book):
             continue
         kept, rejected = (sources.local(Path(entry["path"]) / file) for file in ("rows.parquet", "rejected.parquet"))
         if kept and places_of(columns_of(kept, "id")["id"], row_id):
@@ -180,14 +180,14 @@ def _hands(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator
     """What steps of recipes did with a row, in each curated set that kept it or where they wrote it."""
     writers = {weights_of(entry): name for name, entry in book.entries.items() if entry["kind"] == "model"}
     for name, entry in book.entries.items():
-        if entry["kind"] != "curated" or entry["status"] != "bred" or not (name == dataset or _descends(entry, dataset, book)):
+        if entry["kind"] != "curated" or entry["status"] != "bred" or not (name == dataset or descends(entry, dataset, book)):
             continue
         path = sources.local(Path(entry["path"]) / "hands.parquet")
         for hand in hands_of(row_id, path) if path else ():
             yield {**hand, "dataset": name, "by": writers.get(hand["by"], hand["by"])}
 
 
-def _descends(curated: Entry, dataset: str, book: Book) -> bool:
+def descends(curated: Entry, dataset: str, book: Book) -> bool:
     """Whether a curated set was made of `dataset`, itself or as a lineage adopted it."""
     offspring = [parent["name"] for parent in curated["parents"] if parent["role"] == "offspring"]
     adopted = [parent["name"] for name in offspring for parent in book.entries[name]["parents"] if parent["role"] == "offspring"]

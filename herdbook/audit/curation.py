@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Hands:
     writers: frozenset[str]  # the steps that write
     offspring: frozenset[str]
 
-    @property
+    @cached_property
     def written(self) -> dict[str, set[str]]:
         """The parents of each row that a step wrote."""
         found: dict[str, set[str]] = {}
@@ -69,7 +70,7 @@ def curated_findings(
         yield finding(path, f"tells of step {strange[0]!r}, which the recipe does not have")
     yield from _origins(own, given, hands, evidence)
     if hands.written:
-        yield from _writing(artefact, own, hands, params, evidence)
+        yield from _writing(artefact, own, hands, offspring, params, evidence)
     yield from _counts(artefact, own, given, hands, steps, params, evidence)
 
 
@@ -84,7 +85,9 @@ def _origins(own: Mapping[Path, Table], given: Table, hands: Hands, evidence: Ev
             yield finding(path, f"{strays} rows are no rows of its offspring, and no step of its recipe wrote them")
 
 
-def _writing(artefact: Artefact, own: Mapping[Path, Table], hands: Hands, params: Params, evidence: Evidence) -> Iterator[Finding]:
+def _writing(
+    artefact: Artefact, own: Mapping[Path, Table], hands: Hands, offspring: Path, params: Params, evidence: Evidence
+) -> Iterator[Finding]:
     """Rows that steps wrote: of parents that there are, a model pass deeper, and in the words of the teacher where it was one."""
     compares = ("compared", "human/train") in artefact.parents
     human = pq.read_table(evidence.local(HUMAN_TRAIN), columns=["id"])["id"].to_pylist() if compares else []
@@ -97,7 +100,7 @@ def _writing(artefact: Artefact, own: Mapping[Path, Table], hands: Hands, params
         yield finding(hands.path, f"tells of {sorted(by)[0][:80]}, the parameters name another teacher")
     tables = [pq.read_table(evidence.local(path), columns=_COLUMNS) for path in own]
     rows = {row["id"]: row for table in tables for row in table.to_pylist() if row["id"] in hands.written}
-    depths = {row["id"]: row["depth"] for row in pq.read_table(evidence.local(_given_path(artefact)), columns=["id", "depth"]).to_pylist()}
+    depths = {row["id"]: row["depth"] for row in pq.read_table(evidence.local(offspring), columns=["id", "depth"]).to_pylist()}
     depths |= dict.fromkeys(human, 0.0)
     shallow = [
         name
@@ -108,11 +111,6 @@ def _writing(artefact: Artefact, own: Mapping[Path, Table], hands: Hands, params
     if shallow:
         yield finding(artefact.rows, f"{len(shallow)} rows that steps wrote are not one model pass deeper than what they were made of")
     yield from _words(artefact, rows, hands, evidence)
-
-
-def _given_path(artefact: Artefact) -> Path:
-    assert artefact.place
-    return artefact.place.offspring / "rows.parquet"
 
 
 def _words(artefact: Artefact, rows: Mapping[str, Mapping[str, Any]], hands: Hands, evidence: Evidence) -> Iterator[Finding]:
