@@ -20,12 +20,13 @@ from flows.server import reporting, settled
 from flows.turn import turn
 from flows.walk import Outcome, num_cores
 from herdbook.attest import demand_key
+from herdbook.calibration.check import results
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
-from herdbook.layout import BOOK_ROOT, METRICS, REPORT
+from herdbook.layout import BOOK_ROOT, METRICS, REPORT, VERDICT_RECORD
 from herdbook.params import Params
-from herdbook.run import LINEAGES_STOPPED, demand_ready, sweep
-from herdbook.summary import closing_table, num_stopped
+from herdbook.run import CALIBRATION_FAILED, LINEAGES_STOPPED, demand_ready, sweep
+from herdbook.summary import calibration_table, closing_table, num_stopped, verdict_lines
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -49,11 +50,18 @@ def _run(params: Params, jobs: int) -> int:
         status = _flow(pipeline, params, jobs) if is_stale else 0
     if status:
         return status
-    metrics = read_json(METRICS)
-    Console(highlight=False).print(closing_table(metrics))
+    metrics, judged = read_json(METRICS), read_json(VERDICT_RECORD)
+    out = Console(highlight=False)
+    out.print(calibration_table(results()))
+    out.print(closing_table(metrics))
+    for line in verdict_lines(judged):
+        out.print(line, soft_wrap=True)
     book = read_json(BOOK_ROOT)
     print(f"book: {book['num_entries']} entries, root {book['root']} (herdbook audit checks it, herdbook trace NAME reads it)")
     print(f"report: {REPORT.resolve()}")
+    if failed := judged["calibration_failed"]:
+        print(f"calibration failed: {', '.join(failed)}; no verdict stands until it passes (see the report)")
+        return CALIBRATION_FAILED
     if stopped := num_stopped(metrics):
         print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")
         return LINEAGES_STOPPED

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from herdbook import cli_book, cli_curate
+from herdbook import cli_book, cli_claims, cli_curate
 from herdbook.errors import CorpusError, HerdbookError
 from herdbook.layout import CORPUS, PARAMS
 
@@ -93,6 +93,7 @@ def prune() -> None:
 
 cli_book.add_to(app)
 cli_curate.add_to(app)
+cli_claims.add_to(app)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from herdbook.book import Book
 from herdbook.errors import one_line
@@ -15,7 +16,7 @@ from herdbook.snapshot import Snapshot, book_of, commit_of, snapshot, uncommitte
 
 Rev = Annotated[str | None, typer.Option("--rev", help="A git revision; without it the workspace, as it lies there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Target = Annotated[str, typer.Argument(help="A name such as replace/s0/g2/model, a path, a digest or its beginning, or the id of a row.")]
+Target = Annotated[str, typer.Argument(help="A name such as replace/s3/g2/model, a path, a digest or its beginning, or the id of a row.")]
 Format = Literal["openlineage", "prov", "croissant", "slsa", "json"]
 
 FOUND = 4  # exit status: the command ran, and what it looked at is not in order
@@ -39,7 +40,8 @@ def _print(as_json: bool, value: Any, drawn: Any) -> None:
     if as_json:
         print(json.dumps(value, sort_keys=True, indent=2))  # ASCII, so that no text can steer a terminal
     else:
-        Console(highlight=False).print(drawn)
+        # A tree's lines are never broken: a broken one reads as two, and to look for where to break takes longer than the trace.
+        Console(highlight=False).print(drawn, soft_wrap=isinstance(drawn, Text))
 
 
 def trace(target: Target, rev: Rev = None, as_json: Json = False) -> None:
@@ -47,7 +49,7 @@ def trace(target: Target, rev: Rev = None, as_json: Json = False) -> None:
 
     Exit status 4 where a file that it read is not what the book says.
 
-    Example: herdbook trace replace/s0/g2/model"""
+    Example: herdbook trace replace/s3/g2/model"""
     from herdbook import trace as core
 
     with _opened(rev) as (now, book):
@@ -83,7 +85,7 @@ def audit(
 def replay(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     """Rebuild a dataset or a model from its recorded inputs, elsewhere, and compare bytes. Exit status 4 where they differ.
 
-    Example: herdbook replay replace/s0/g2/curated"""
+    Example: herdbook replay replace/s3/g2/curated"""
     from herdbook import replay as core
 
     with _opened(rev) as (now, book), messages.status("rebuilding"):
@@ -101,7 +103,7 @@ def diff(
 ) -> None:
     """Show which datasets and models changed between two revisions, because of what, and by how much.
 
-    Example: herdbook diff HEAD~1 HEAD replace/s0/g2/training"""
+    Example: herdbook diff HEAD~1 HEAD replace/s3/g2/training"""
     from herdbook import versions as core
 
     if new and target is None and commit_of(Path.cwd(), new) is None:
@@ -114,7 +116,7 @@ def diff(
 def log(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     """List the versions of a dataset or model over git history, with their digests and verdicts.
 
-    Example: herdbook log curated/s0/g3/curated"""
+    Example: herdbook log curated/s3/g3/curated"""
     from herdbook import history as core
 
     found = core.log(Path.cwd(), target, rev)
@@ -130,7 +132,7 @@ def export(
 ) -> None:
     """Write the book in the form of another standard, or send it to a catalogue of datasets.
 
-    Example: herdbook export --format prov replace/s0/g2/model --output model.prov.json"""
+    Example: herdbook export --format prov replace/s3/g2/model --output model.prov.json"""
     from herdbook import exports
     from herdbook.files import write_text
 

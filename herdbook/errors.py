@@ -8,6 +8,7 @@ HerdbookError
 ├── ModelError        a model cannot be made, read or trained
 ├── CodeError         code or packages are not those that a record names
 ├── BookError         the book cannot be written, read or searched
+├── ClaimError        hypotheses.yaml says something that cannot be judged
 └── FileError         a file cannot be read or written
 """
 
@@ -55,6 +56,10 @@ class CodeError(HerdbookError):
 
 class BookError(HerdbookError):
     """The book cannot be written, read or searched."""
+
+
+class ClaimError(HerdbookError):
+    """hypotheses.yaml says something that cannot be judged."""
 
 
 class FileError(HerdbookError):

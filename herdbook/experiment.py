@@ -12,7 +12,8 @@ import yaml
 
 from herdbook.errors import HerdbookError
 from herdbook.files import write_text
-from herdbook.layout import CORPUS, PARAMS
+from herdbook.judgement import ANALYSIS
+from herdbook.layout import CORPUS, HYPOTHESES, PARAMS, REGISTER
 from herdbook.params import parse_params
 
 EXPERIMENTS = Path("experiments")
@@ -20,6 +21,12 @@ SHARED = (
     ".dvcignore", "benchmarks", "constraints.txt", "dvc.yaml", "expectations", "flows", "herdbook", "prefect.yaml",
     "pretrained", "stages",
 )  # fmt: skip
+NOTHING_CLAIMED = f"""# Claims on what is bred here, to be registered before it is: herdbook register (docs/claims.md).
+analysis: {ANALYSIS}
+alpha: 0.05
+controls: []
+claims: []
+"""
 _UP = Path("..", "..")
 _CONFIG = "[core]\n    analytics = false\n    check_update = false\n[cache]\n    dir = ../../../.dvc/cache\n"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -38,6 +45,8 @@ def create(root: Path, name: str, document: dict[str, Any]) -> Path:
     parse_params(document, str(folder / PARAMS))
     link(folder)
     write_text(folder / PARAMS, dumped(_seen_from_there(root, document)))
+    write_text(folder / HYPOTHESES, NOTHING_CLAIMED)
+    write_text(folder / REGISTER, "")
     own, theirs = document["corpus"], yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))["corpus"]
     record = CORPUS.with_suffix(".dvc")
     if own == theirs and (root / record).is_file():

@@ -10,6 +10,12 @@ PRETRAINED = Path("pretrained")
 BENCHMARKS = Path("benchmarks")  # the user's own tests, which no offspring may repeat
 CONSTRAINTS = Path("constraints.txt")
 LOCK = Path("dvc.lock")
+HYPOTHESES = Path("hypotheses.yaml")  # the claims
+JOURNAL = Path("journal")  # registrations, and what became of each
+REGISTER = Path("journal/register.jsonl")
+PUBLICATIONS = Path("journal/journal.jsonl")
+JOURNAL_INDEX = Path("journal/README.md")
+CLAIM_NOTES = Path("journal/notes")  # what people write about a claim, in ID.md
 
 # Written by code.
 CODE = Path("runs/code")  # which code each stage runs
@@ -31,6 +37,8 @@ RUNS = Path("runs")  # large files
 RECORDS = Path("records")  # small JSON files: what is known about the large ones
 METRICS = Path("reports/metrics.json")
 GENERATIONS = Path("reports/generations.csv")
+VERDICT_RECORD = Path("reports/verdicts.json")
+CALIBRATION = Path("reports/calibration")  # a folder each, with result.json
 REPORT = Path("reports/index.html")
 
 ATTESTATIONS = Path("attestations")  # when, where and by whom, a file a run; no input of anything

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from herdbook.amounts import FORMS, Compute, NumRows
+from herdbook.amounts import Count as Count
+from herdbook.calibration.settings import Calibrate
 from herdbook.errors import ParamsError
 from herdbook.files import strict_yaml
 from herdbook.layout import CODE, FOUNDER, HUMAN, Place
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Seed = Annotated[str, StringConstraints(pattern=r"^s\d+$")]
 Device = Literal["auto", "cpu", "cuda"]
@@ -87,7 +89,7 @@ class Sample(_Section):
 class Decoding(_Section):
     """How the next token is chosen."""
 
-    num_rows: Count  # draws from each model
+    num_rows: NumRows  # draws from each model
     temperature: Annotated[float, Field(ge=0, strict=True)]  # 0 is greedy
     top_k: Annotated[int, Field(ge=0, strict=True)]  # 0 keeps every token
     top_p: PositiveShare  # 1 keeps every token
@@ -98,7 +100,7 @@ class Decoding(_Section):
 class Recipe(_Section):
     """What offspring must pass to be kept."""
 
-    num_rows: Count  # the curated set is full at this many
+    num_rows: NumRows  # the curated set is full at this many
     steps: tuple[dict[str, Any], ...]  # a name and the step's own settings (herdbook/recipe.py)
 
 
@@ -151,7 +153,7 @@ class Regime(_Section):
     recipe: Recipe
     gate: Literal["block", "waive"]
     start: Literal["fresh", "pretrained", "founder"]
-    compute: Literal["steps", "epochs"]
+    compute: Compute
 
 
 def shares(regime: Regime) -> dict[str, float]:
@@ -188,6 +190,7 @@ class Params(_Section):
     decodings: Annotated[dict[Name, Decoding], Field(min_length=1)]
     regimes: Annotated[dict[Name, Regime], Field(min_length=1)]
     profile: Profile
+    calibrate: Calibrate
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     generations: Annotated[tuple[str, ...], Field(min_length=1)]
     bred: tuple[str, ...]
@@ -205,6 +208,12 @@ class Params(_Section):
                 raise ValueError(f"regimes.{name}.start is pretrained but model.pretrained is null; name weights or start fresh")
         if repeated := [seed for seed in self.seeds if self.seeds.count(seed) > 1]:
             raise ValueError(f"seeds repeats {repeated[0]}; each seed is one lineage a regime, remove the repetition")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_leave_room(self) -> "Params":
+        if self.sample.keeps_prompt and self.sample.prompt_tokens >= self.prepare.block_tokens:
+            raise ValueError("rows keep their prompts, and no token is left to write: set sample.prompt_tokens below prepare.block_tokens")
         return self
 
     @model_validator(mode="after")
@@ -254,7 +263,7 @@ def parse_params(document: Any, where: str = "params.yaml") -> Params:
         return Params.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"] if part not in FORMS)
         message = first["msg"].removeprefix("Value error, ")
         found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r:.80}"
         subject = f"{key or 'the document'}{found}: " if key or found else ""

@@ -13,6 +13,7 @@ from herdbook.recipe import needs_of, parse_steps
 from herdbook.tasks import parse_task
 from herdbook.teacher.settings import TeacherSettings, parse_teacher
 
+CALIBRATION_FAILED = 5  # exit status of a run that completed, but whose instrument does not show what is known
 LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
 _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside gives
 

@@ -1,14 +1,16 @@
-"""The closing table: what reports/metrics.json comes to, a line a regime and generation."""
+"""What a run says at its end: its calibrations, the closing table of reports/metrics.json, and its verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
+from herdbook.errors import one_line
 from herdbook.lineage import NOT_BRED
 from herdbook.records import DATASETS, VERDICTS
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]  # regime -> generation -> figures
 
@@ -79,3 +81,25 @@ def closing_table(metrics: Metrics) -> "Table":
         style = "yellow" if NOT_BRED in row.training + row.offspring else None
         drawn.add_row(*astuple(row), style=style, end_section=following is not None and following.regime != row.regime)
     return drawn
+
+
+def calibration_table(found: Sequence[Mapping[str, Any]]) -> "Table":
+    """Each calibration with how many of its checks passed, and the words of those that did not."""
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    for name in ("calibration", "checks", "passed", "outside its interval"):
+        drawn.add_column(name)
+    for one in found:
+        failed = [check["in_words"] for check in one["checks"] if not check["passed"]]
+        num = len(one["checks"])
+        drawn.add_row(one["name"], str(num), str(num - len(failed)), "\n".join(failed) or "-", style="red" if failed else None)
+    return drawn
+
+
+def verdict_lines(judged: Mapping[str, Any]) -> "list[Text]":
+    """A line for each claim: its verdict and what was found. Words of hypotheses.yaml are shown as what they are."""
+    from rich.text import Text
+
+    return [Text.assemble((one_line(claim["id"]), "bold"), ": ", one_line(claim["in_words"])) for claim in judged["claims"]]

@@ -146,7 +146,7 @@ def _ids_of(prefix: str, path: Path) -> list[tuple[int, str]]:
 def columns_of(path: Path, *names: str) -> pa.Table:
     """Some columns of a parquet file; FileError where it cannot give them. (pq.read_table would import pandas, half a second.)"""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
             return file.read(columns=list(names))
     except (pa.ArrowException, OSError) as error:
         raise FileError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]}); herdbook audit tells more") from error

@@ -1,21 +1,26 @@
-"""Compare all generations of all lineages.
+"""Compare all generations of all lineages, and judge the claims on them.
 
-Reads every record under records/ that the parameters name, and refuses any other. Writes
-reports/generations.csv, a line a generation, and reports/metrics.json, its figures over the seeds.
-Params: seeds, generations, the names and gates of regimes."""
+Reads every record under records/ that the parameters name, and refuses any other; hypotheses.yaml, journal/register.jsonl
+and reports/calibration/. Writes reports/generations.csv, a line a generation, reports/metrics.json, its figures over the
+seeds, and reports/verdicts.json. Params: all, for a claim is registered under all."""
 
 import csv
 import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from herdbook.calibration.check import results
+from herdbook.claims import read_hypotheses
 from herdbook.figures import FIGURES
 from herdbook.files import rounded, write_json, write_text
-from herdbook.layout import GENERATIONS, METRICS, PARAMS
+from herdbook.judging import judge_family
+from herdbook.layout import GENERATIONS, HYPOTHESES, METRICS, PARAMS, REGISTER, VERDICT_RECORD
 from herdbook.lineage import NOT_BRED
 from herdbook.params import read_params
 from herdbook.records import DATASETS, VERDICTS, Generation, read_generations
+from herdbook.registration import conditions, ever_registered, read_register, standings
 
 Line = dict[str, Any]
 
@@ -92,6 +97,15 @@ def mean_and_std(values: Iterable[float | None]) -> dict[str, float | None]:
     }
 
 
+def verdicts_of(lines: Sequence[Line]) -> dict[str, Any]:
+    """The verdicts on the claims of hypotheses.yaml, from the figures as the table has them."""
+    hypotheses, registrations = read_hypotheses(HYPOTHESES), read_register(REGISTER)
+    recorded = [{name: rounded(value) if isinstance(value, float) else value for name, value in line.items()} for line in lines]
+    found = standings(hypotheses.claims, registrations, conditions(Path()))
+    failed = [result["name"] for result in results() if not result["passed"]]
+    return judge_family(hypotheses, recorded, found, len(ever_registered(registrations)), failed)
+
+
 def main(args: list[str]) -> None:
     """Compare: no arguments."""
     params = read_params(PARAMS)
@@ -99,3 +113,4 @@ def main(args: list[str]) -> None:
     lines = [line_of(generation) for generation in read_generations(gates, params.seeds, params.generations)]
     write_text(GENERATIONS, csv_text(lines))
     write_json(METRICS, metrics_of(lines))
+    write_json(VERDICT_RECORD, verdicts_of(lines))

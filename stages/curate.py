@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from herdbook.amounts import rows_at
 from herdbook.errors import BookError, FileError, ParamsError
 from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, write_text, written_aside
 from herdbook.layout import BASE_MODEL, HUMAN_BENCHMARKS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_TRAIN, MAKING, PARAMS, Place
@@ -170,7 +171,7 @@ def main(args: list[str]) -> None:
         return
     steps = parse_steps(recipe.steps, f"{PARAMS}: regimes.{place.regime}.recipe.steps")
     source, material = place.offspring / "rows.parquet", Disk(place, params)
-    curated = curate(read_table(source, ROWS), steps, recipe.num_rows, material)
+    curated = curate(read_table(source, ROWS), steps, rows_at(recipe.num_rows, place.number), material)
     rows = scored_anew(curated.kept, material)
     device = material.founder.device.type if "founder" in needs_of(steps) else None
     making = making_of(place, rows, read_json(place.offspring / MAKING), digest(source), device)

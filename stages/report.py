@@ -1,7 +1,7 @@
 """Write the report: one HTML file that needs no network and no server.
 
-Reads every record under records/ that the parameters name, reports/metrics.json,
-reports/generations.csv and reports/book.json. Writes reports/index.html. Params: seeds, generations, regimes."""
+Reads every record under records/ that the parameters name, reports/calibration/, reports/metrics.json,
+reports/generations.csv, reports/verdicts.json and reports/book.json. Writes reports/index.html. Params: seeds, generations, regimes."""
 
 import base64
 import csv
@@ -12,11 +12,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from herdbook.calibration.check import CALIBRATION, results
 from herdbook.charts import VEGA_LITE, Point, chart, swatch
 from herdbook.errors import FileError
 from herdbook.figures import GROUPS, Figure
 from herdbook.files import write_text
-from herdbook.layout import BOOK_ROOT, GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT
+from herdbook.layout import BOOK_ROOT, GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT, VERDICT_RECORD
 from herdbook.lineage import NOT_BRED
 from herdbook.narrative import figure_text, outcome, policy, printable, stops
 from herdbook.params import Params, read_params
@@ -40,6 +41,8 @@ class Run:
     human: Mapping[str, Any]  # profile of the human training rows
     human_verdict: str
     book: Mapping[str, Any]  # its root
+    judged: Mapping[str, Any]  # reports/verdicts.json
+    calibrations: Sequence[Mapping[str, Any]]  # each as its result.json, with its sheets of samples
 
 
 def read_lines(params: Params) -> Lines:
@@ -177,6 +180,8 @@ def page(run: Run, bundle: str) -> str:
         num_generations=len(run.generations),
         human_verdict=run.human_verdict,
         book=run.book,
+        judged=run.judged,
+        calibrations=run.calibrations,
         verdict_counts={dataset: verdict_counts(dataset, run.generations) for dataset in DATASETS},
         header=astuple(HEADER),
         table=[astuple(row) for row in table({name: run.metrics[name] for name in run.params.regimes})],
@@ -221,6 +226,14 @@ def rule_notes(generations: Sequence[Generation]) -> list[dict[str, str]]:
     return [{"suite": suite, "name": name, "notes": note} for suite, name, note in sorted(notes)]
 
 
+def sheets_of(name: str) -> list[dict[str, str]]:
+    """The pictures beside the result of a calibration: each with its title, as an address that holds all of it."""
+    return [
+        {"title": path.stem.replace("_", " "), "address": "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()}
+        for path in sorted((CALIBRATION / name).glob("*.png"))
+    ]
+
+
 def _hash(script: str) -> str:
     """What the page's own policy calls a script that may run."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -240,5 +253,7 @@ def main(args: list[str]) -> None:
         human=read_object(HUMAN_PROFILE),
         human_verdict=read_object(HUMAN_RECEIPT)["status"],
         book=read_object(BOOK_ROOT),
+        judged=read_object(VERDICT_RECORD),
+        calibrations=[{**found, "sheets": sheets_of(found["name"])} for found in results()],
     )
     write_text(REPORT, page(run, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from herdbook import numeric
+from herdbook.amounts import rows_at
 from herdbook.errors import ParamsError
 from herdbook.files import read_json, read_table, rounded, write_json, write_table, written_aside
 from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, MAKING, PARAMS, Place
@@ -34,17 +35,19 @@ class Prompt:
     tokens: list[int]
 
 
-def prompts_of(human: pa.Table, prompt_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
+def prompts_of(human: pa.Table, prompt_tokens: int, block_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
     """`num_rows` beginnings of human rows in a shuffled order, over again where there are fewer rows.
 
-    Only rows longer than the prompt serve. No tokens: nothing but the start mark prompts.
+    Only rows longer than the prompt serve; where the prompt is a whole block, all that are as long. No tokens: nothing
+    but the start mark prompts.
     Raises ParamsError where no row is that long."""
     import torch
 
     if not prompt_tokens:
         return [Prompt(None, None, [])] * num_rows
     rows = human.select(["id", "document", "tokens"]).to_pylist()
-    usable = [Prompt(row["id"], row["document"], row["tokens"][:prompt_tokens]) for row in rows if len(row["tokens"]) > prompt_tokens]
+    least = min(prompt_tokens + 1, block_tokens)
+    usable = [Prompt(row["id"], row["document"], row["tokens"][:prompt_tokens]) for row in rows if len(row["tokens"]) >= least]
     if not usable:
         longest = max(len(row["tokens"]) for row in rows)
         raise ParamsError(f"params.yaml: sample.prompt_tokens is {prompt_tokens}, must be below the longest human row's {longest} tokens")
@@ -89,8 +92,9 @@ def sample_into(directory: Path, place: Place, decoding: Decoding, params: Param
     numeric.pin_torch()
     device, tokenizer = device_of(params.sample.device), load_tokenizer(BASE_MODEL)
     prompts = prompts_of(
-        read_table(HUMAN_TRAIN, ROWS), params.sample.prompt_tokens, decoding.num_rows, numeric.seed_of("prompts", place.seed)
-    )
+        read_table(HUMAN_TRAIN, ROWS), params.sample.prompt_tokens, params.prepare.block_tokens,
+        rows_at(decoding.num_rows, place.number), numeric.seed_of("prompts", place.seed),
+    )  # fmt: skip
     drawn = draw(open_model(place.model, device), prompts, decoding, place, params, tokenizer.mark)
     nll = row_nll(open_model(place.founder.model, device), drawn, tokenizer.mark)
     model, depth = weights_digest(place.model), read_json(place.model / MAKING)["depth"]

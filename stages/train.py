@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from herdbook import numeric
+from herdbook.amounts import Epochs
 from herdbook.errors import ModelError
 from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, written_aside
 from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_HELD_OUT, HUMAN_RECEIPT, MAKING, PARAMS, Place
@@ -37,12 +38,14 @@ def start_model(place: Place, start: str, device: str) -> "PreTrainedModel":
 
 
 def num_steps(place: Place, num_rows: int, params: Params) -> int:
-    """Optimiser steps: those of the founder, or train.epochs over the generation's own rows."""
+    """Optimiser steps: those of the founder, or train.epochs or the regime's epochs over the generation's own rows."""
     from herdbook.training import steps_per_epoch
 
-    if place.regime != FOUNDER and params.regimes[place.regime].compute == "steps":
+    compute = "epochs" if place.regime == FOUNDER else params.regimes[place.regime].compute
+    if compute == "steps":
         return int(read_json(place.founder.model / MAKING)["num_steps"])
-    return params.train.epochs * steps_per_epoch(num_rows, params.train.batch_rows)
+    epochs = compute.epochs if isinstance(compute, Epochs) else params.train.epochs
+    return epochs * steps_per_epoch(num_rows, params.train.batch_rows)
 
 
 def fit(place: Place, rows: pa.Table, start: str, params: Params) -> tuple["PreTrainedModel", dict[str, Any]]:

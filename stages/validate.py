@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from herdbook.amounts import rows_at
 from herdbook.errors import ParamsError
 from herdbook.files import read_json, read_table, rounded, write_json
 from herdbook.layout import BASE_MODEL, HUMAN_PROFILE, HUMAN_RECEIPT, HUMAN_TRAIN, PARAMS, Place
@@ -115,7 +116,7 @@ def validate_generation(kind: str, place: Place, params: Params) -> None:
         figures = profile(rows, reference, tokenizer, params.profile) | {"mixture_gap": rounded(gap)}
         parameters = references("human", read_json(HUMAN_PROFILE))
     else:
-        data, target = {"rows": directory / "rows.parquet"}, regime.recipe.num_rows
+        data, target = {"rows": directory / "rows.parquet"}, rows_at(regime.recipe.num_rows, place.number)
         rows = read_table(data["rows"], ROWS)
         figures = profile(rows, reference, tokenizer, params.profile, target)
         parameters = references("parent", read_json(place.profile("training"))) | {"target_rows": target}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from herdbook.experiment import NOTHING_CLAIMED
 from herdbook.wikipedia import read_wikipedia
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,9 @@ def build(root: Path) -> None:
         options = {"ignore": shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")} if copy is shutil.copytree else {}
         copy(ROOT / name, root / name, **options)
     write_params(root, parameters())
+    (root / "hypotheses.yaml").write_text(NOTHING_CLAIMED)
+    (root / "journal").mkdir()
+    (root / "journal/register.jsonl").touch()
     (root / "articles").mkdir()
     for number, article in enumerate(islice(read_wikipedia(), 8)):
         (root / "articles" / f"{number}.txt").write_text(article["text"])

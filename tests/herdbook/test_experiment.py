@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from herdbook.amounts import rows_at
 from herdbook.errors import HerdbookError, ParamsError
 from herdbook.experiment import EXPERIMENTS, SHARED, create
 from herdbook.grow import with_one_more_generation
+from herdbook.params import read_params
 from tests.parameters import ROOT, document
 
 
@@ -22,7 +24,33 @@ def test_an_experiment_has_no_copy_of_what_the_project_shares(folder):
             assert (folder / name).resolve() == (ROOT / name).resolve()
     listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     own = {Path(line).relative_to(folder.relative_to(ROOT)).parts[0] for line in listed.splitlines()} - set(SHARED)
-    assert own <= {".dvc", "data.dvc", "dvc.lock", "expectations", "params.yaml", "reports"}
+    assert own <= {".dvc", "data.dvc", "dvc.lock", "expectations", "hypotheses.yaml", "journal", "params.yaml", "published.yaml", "reports"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / EXPERIMENTS).glob("*/published.yaml")), ids=lambda path: path.parent.name)
+def test_the_published_size_differs_in_sizes_and_starts_alone(path):
+    small, published = read_params(path.parent / "params.yaml"), read_params(path)
+    assert list(small.regimes) == list(published.regimes)
+    assert list(small.decodings) == list(published.decodings)
+    for name, regime in small.regimes.items():
+        other = published.regimes[name]
+        assert (regime.weights, regime.compute, regime.gate) == (other.weights, other.compute, other.gate)
+        assert sizeless(regime.decoding) == sizeless(other.decoding)
+        assert (regime.budget_rows is None) == (other.budget_rows is None)
+    assert len(published.generations) > len(small.generations)
+
+
+def sizeless(decoding):
+    return decoding.model_dump(exclude={"num_rows"})
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "published.yaml"])
+def test_grown_sets_are_as_large_as_those_of_accumulate(name):
+    params = read_params(ROOT / EXPERIMENTS / "gerstgrasser-2024" / name)
+    one, grown = params.regimes["replace"].recipe.num_rows, params.regimes["replace_grown"]
+    assert grown.recipe.num_rows == grown.decoding.num_rows
+    for child in range(1, 4):  # accumulate trains generation n on human text and n sets
+        assert rows_at(grown.recipe.num_rows, child - 1) == params.prepare.num_blocks + child * one
 
 
 @pytest.fixture

@@ -54,6 +54,10 @@ def test_the_committed_parameters_can_be_run():
         ("regimes.replace.start", "pretrained", "model.pretrained is null"),
         ("regimes.replace.budget_rows", 0, "greater than or equal to 1"),
         ("regimes.replace.compute", ..., "regimes.replace.compute: Field required"),
+        ("regimes.replace.compute", "minutes", "regimes.replace.compute is 'minutes': Input should be 'steps' or 'epochs'"),
+        ("regimes.replace.compute", {"epochs": 0}, "regimes.replace.compute.epochs is 0"),
+        ("regimes.replace.recipe.num_rows", 0, "regimes.replace.recipe.num_rows is 0"),
+        ("regimes.replace.recipe.num_rows", {"first": 9}, "regimes.replace.recipe.num_rows.added: Field required"),
         ("regimes.replace.decoding.temperature", -1.0, "regimes.replace.decoding.temperature"),
         ("regimes.replace.decoding.num_rows", 7, "is not among decodings"),
         ("regimes.founder", COMMITTED["regimes"]["replace"], "reserved for what every regime shares"),
@@ -92,6 +96,11 @@ def test_a_value_that_cannot_be_run_is_named_with_what_is_allowed(path, value, m
 def test_an_answer_without_its_question_is_refused():
     found = document(prepare={"vocabulary_size": 257}) | {"task": {"family": "logic"}}
     assert "set sample.keeps_prompt to true" in refusal(found)
+
+
+def test_a_prompt_that_leaves_no_token_to_write_is_refused():
+    found = document(sample={"keeps_prompt": True, "prompt_tokens": 64})
+    assert "no token is left to write: set sample.prompt_tokens below prepare.block_tokens" in refusal(found)
 
 
 def test_shares_are_those_of_the_mixture_where_there_is_one():

@@ -92,6 +92,13 @@ def test_kept_rows_are_the_offspring_s_own_rows():
     assert (PLACE.curated / "rows.parquet").read_bytes() == (PLACE.offspring / "rows.parquet").read_bytes()
 
 
+def test_a_set_that_grows_is_full_at_the_size_of_its_generation():
+    write_recipe({"num_rows": {"first": 2, "added": 3}, "steps": []})  # 5 in g1
+    main(ARGS)
+    counts = read_json(PLACE.counts)
+    assert (counts["num_out"], counts["num_surplus"], counts["is_full"]) == (5, 1, True)
+
+
 def test_the_same_offspring_give_the_same_bytes():
     main(ARGS)
     once = digest(PLACE.curated), digest(PLACE.counts)

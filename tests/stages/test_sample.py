@@ -119,13 +119,36 @@ def test_a_prompt_as_long_as_every_human_row_is_refused():
     assert not CHILD.offspring.exists()
 
 
+def test_a_whole_block_prompts_where_the_prompt_is_as_long_as_a_block():
+    change("sample", prompt_tokens=4)
+    change("prepare", block_tokens=4)
+    write_model(CHILD, 2, 0.0)
+    human = {row["id"]: row["tokens"] for row in read_table(HUMAN_TRAIN, ROWS).to_pylist()}
+    rows = sampled(CHILD)
+    assert all(len(human[row["prompt"]]) == 4 for row in rows)
+    assert max(row["num_tokens"] for row in rows) == 4  # as many new tokens as prompted
+
+
+def test_draws_grow_with_the_generations_where_the_decoding_says_so():
+    for place in (FOUNDER, Place("replace", "s0", "g2")):
+        write_model(place, 2, 0.0)
+    params = yaml.safe_load(PARAMS.read_text())
+    growing = {**DECODING, "num_rows": {"first": 4, "added": 3}}
+    params["decodings"]["top_k"] = params["regimes"]["replace"]["decoding"] = growing
+    params["regimes"] = {"replace": params["regimes"]["replace"]}
+    PARAMS.write_text(yaml.safe_dump(params))
+    sample.main(["founder", "s0", "g0"])
+    assert read_json(FOUNDER.offspring / "top_k" / "making.json")["num_rows"] == 4
+    assert len(sampled(Place("replace", "s0", "g2"))) == 10
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8).filter(lambda x: max(x) > 2), st.integers(1, 30))
 def test_prompts_go_round_the_rows_that_are_long_enough_in_one_shuffled_order(lengths, num_rows):
     human = [rows_of(f"d{i}", 1, tokens=[i + 1] * length) for i, length in enumerate(lengths)]
     table = pa.concat_tables(human)
     usable = {(f"d{i}", (i + 1, i + 1)) for i, length in enumerate(lengths) if length > 2}
-    found = [(prompt.document, tuple(prompt.tokens)) for prompt in sample.prompts_of(table, 2, num_rows, 5)]
+    found = [(prompt.document, tuple(prompt.tokens)) for prompt in sample.prompts_of(table, 2, 64, num_rows, 5)]
     assert len(found) == num_rows
     assert len(set(found)) == min(num_rows, len(usable))
     assert set(found) <= usable
@@ -134,7 +157,7 @@ def test_prompts_go_round_the_rows_that_are_long_enough_in_one_shuffled_order(le
 
 def test_prompts_depend_on_the_seed_alone():
     varied = pa.concat_tables([rows_of("d", 1, tokens=[i, i, i]) for i in range(20)])
-    one, same, other = (sample.prompts_of(varied, 2, 20, numeric.seed_of("prompts", seed)) for seed in ("s0", "s0", "s1"))
+    one, same, other = (sample.prompts_of(varied, 2, 64, 20, numeric.seed_of("prompts", seed)) for seed in ("s0", "s0", "s1"))
     assert one == same != other
 
 

@@ -113,7 +113,10 @@ def test_a_pretrained_base_is_where_a_founder_starts():
 def test_a_generation_takes_as_many_steps_as_its_founder_or_its_own_epochs(tmp_path):
     found()
     write_json(FOUNDER.model / "making.json", {**making(FOUNDER), "num_steps": 3})
-    for regime, steps in (("replace", 3), ("free", 10)):
+    params = yaml.safe_load(PARAMS.read_text())
+    params["regimes"]["longer"] = {**params["regimes"]["free"], "compute": {"epochs": 3}}
+    PARAMS.write_text(yaml.safe_dump(params))
+    for regime, steps in (("replace", 3), ("free", 10), ("longer", 15)):
         write_training(Place(regime, "s0", "g1"))
         assert making(bred(regime))["num_steps"] == steps
 

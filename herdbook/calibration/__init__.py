@@ -1,0 +1,1 @@
+"""What is known of model collapse, reproduced by the same regimes that language models are bred by."""

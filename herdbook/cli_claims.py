@@ -1,0 +1,152 @@
+"""The commands about claims: register, claims, publish."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from herdbook.cli_book import Json
+from herdbook.errors import ClaimError, one_line
+from herdbook.layout import HYPOTHESES, JOURNAL, PARAMS, VERDICT_RECORD
+
+if TYPE_CHECKING:
+    from herdbook.claims import Claim, Hypotheses
+    from herdbook.params import Params
+    from herdbook.registration import Conditions, Registration
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Of claims in hypotheses.yaml; without any, all.", show_default=False)
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (register, claims, publish):
+        app.command()(command)
+
+
+def register(ids: Ids = None) -> None:
+    """Register claims before their results: append each, with what it is judged by, to journal/register.jsonl.
+
+    Without ids, all claims that are not registered as they stand. A claim whose results exist already is recorded, too, and
+    stays exploratory. Commit journal/ before you breed the claim's seeds: the commit is what shows which came first.
+
+    Example: herdbook register replace-against-accumulate"""
+    from herdbook.claims import read_hypotheses
+    from herdbook.journal import read_publications, write_index
+    from herdbook.params import read_params
+    from herdbook.registration import conditions, read_register, write_register
+    from herdbook.registration import register as next_of
+    from herdbook.results_before import evidence
+
+    hypotheses, before, params, now = read_hypotheses(HYPOTHESES), read_register(), read_params(PARAMS), conditions(Path())
+    chosen = _chosen(ids or [], hypotheses, before, now)
+    for claim in chosen:
+        demand_named(claim, params)
+    registrations = list(before)
+    for claim in chosen:
+        registrations.append(next_of(claim, now, evidence(Path(), claim), registrations))
+    if chosen:
+        write_register(registrations)
+    write_index(hypotheses, registrations, read_publications())
+    for one in registrations[len(before) :]:
+        print(one_line(_told(one)))
+    print(f"commit {JOURNAL} before you breed" if chosen else "nothing to register: each claim is registered as it stands")
+
+
+def _told(one: "Registration") -> str:
+    if one.results_existed:
+        return f"{one.id}: recorded as number {one.number}, EXPLORATORY, because results exist: {'; '.join(one.results_existed)}"
+    return f"{one.id}: registered as number {one.number}, digest {one.claim_digest[:12]}"
+
+
+def _chosen(ids: Sequence[str], hypotheses: "Hypotheses", before: "Sequence[Registration]", now: "Conditions") -> "list[Claim]":
+    from herdbook.registration import is_registered
+
+    if ids:
+        return [_found(name, hypotheses) for name in dict.fromkeys(ids)]
+    return [claim for claim in hypotheses.claims if not is_registered(claim, now, before)]
+
+
+def _found(name: str, hypotheses: "Hypotheses") -> "Claim":
+    for claim in hypotheses.claims:
+        if claim.id == name:
+            return claim
+    raise ClaimError(f"{name}: no claim of {HYPOTHESES}; there are {', '.join(claim.id for claim in hypotheses.claims) or 'none'}")
+
+
+def demand_named(claim: "Claim", params: "Params") -> None:
+    """Refuse a claim on what params.yaml does not breed: a regime, a generation or a seed, of its controls too."""
+    for part in (claim, *claim.controls):
+        where = claim.id if part is claim else f"{claim.id}: control {part.id}"
+        sides = (part.contrast.treatment, part.contrast.control)
+        for key, named, known in (
+            ("regimes", [side.regime for side in sides], list(params.regimes)),
+            ("generations", [f"g{side.generation}" for side in sides], list(params.generations)),
+            ("seeds", list(part.seeds), list(params.seeds)),
+        ):
+            if unknown := [name for name in named if name not in known]:
+                raise ClaimError(
+                    f"{where}: {unknown[0]} is none of {key} in {PARAMS} ({', '.join(known)}); add it there, or correct the claim"
+                )
+
+
+def claims(as_json: Json = False) -> None:
+    """Show each claim: whether it is registered, and its verdict.
+
+    Example: herdbook claims"""
+    from herdbook.claims import read_hypotheses
+    from herdbook.records import read_object
+    from herdbook.registration import conditions, last_of, read_register, standing
+
+    registrations, now = read_register(), conditions(Path())
+    judged = read_object(VERDICT_RECORD).get("claims", []) if VERDICT_RECORD.is_file() else []
+    verdicts = {result["id"]: result for result in judged}
+    found = []
+    for claim in read_hypotheses(HYPOTHESES).claims:
+        of_claim, last = standing(claim, registrations, now), last_of(claim.id, registrations)
+        result = verdicts.get(claim.id)
+        is_judged = result is not None and result["digest"] == claim.digest
+        found.append(
+            {
+                "id": claim.id,
+                "sentence": claim.sentence,
+                "registered": of_claim.registered,
+                "exploratory_because": list(of_claim.reasons),
+                "registration": last and last.number,
+                "verdict": result["verdict"] if result is not None and is_judged else None,
+                "in_words": result["in_words"] if result is not None and is_judged else "not judged as it stands: dvc repro compare",
+            }
+        )
+    if as_json:
+        print(json.dumps(found, sort_keys=True, indent=2))
+    else:
+        Console(highlight=False).print(_drawn(found))
+
+
+def _drawn(found: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("claim", "standing", "verdict", show_lines=True)
+    for claim in found:
+        because = "; ".join(claim["exploratory_because"])
+        standing = f"registered as number {claim['registration']}" if claim["registered"] else f"EXPLORATORY: {because}"
+        cells = (f"{claim['id']}: {claim['sentence']}", standing, claim["in_words"])
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
+    return table
+
+
+def publish(ids: Ids = None) -> None:
+    """Write journal/ID.md, .json and .svg for judged claims, whatever the verdict, and the index of all registrations.
+
+    Example: herdbook publish replace-against-accumulate"""
+    from herdbook.journal import publish as core
+
+    for done in core(ids or []):
+        one = done.publication
+        marked = f"{one.verdict}{', EXPLORATORY' if one.exploratory else ''}"
+        print(f"{JOURNAL / one.id}.md: {marked}, {f'published as number {one.number}' if done.is_new else 'as published before'}")

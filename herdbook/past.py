@@ -1,0 +1,82 @@
+"""What a few files of the project held at every commit of git's history."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from herdbook.errors import ClaimError
+
+_AT_A_TIME = 64  # contents that git is asked for at once: a lock of 200 stages is 400 kB
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit that changed one of the files, that merges others, or that was asked for by name."""
+
+    parents: tuple[str, ...]  # the nearest such commits before it; the files are at each as at the parent that leads there
+    blobs: Mapping[Path, str]  # git's name for what each file holds; nothing of a file that it has not
+
+
+@dataclass(frozen=True)
+class Past:
+    """The commits of a history by their names, parents first."""
+
+    root: Path
+    commits: Mapping[str, Commit]
+
+    def read(self, path: Path, reader: Callable[[bytes], _Read]) -> dict[str, _Read]:
+        """What `reader` makes of a file at each commit that has it; equal contents are read once."""
+        named = {name: commit.blobs[path] for name, commit in self.commits.items() if path in commit.blobs}
+        made = {blob: reader(content) for blob, content in _contents(self.root, sorted(set(named.values())))}
+        return {name: made[blob] for name, blob in named.items()}
+
+
+def read_past(root: Path, paths: Sequence[Path], *revisions: str, tip: str | None = None) -> Past:
+    """The history of files of the project at `root` over what git rev-list knows as `revisions`, and the commit `tip`.
+
+    A project may be a folder of its repository. Raises ClaimError where there is no git, or history was cut off (a shallow clone)."""
+    if _git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        raise ClaimError("git: this clone is shallow, so what came first cannot be told; fetch the rest: git fetch --unshallow")
+    words = ("--topo-order", "--reverse", "--full-history", "--parents", *revisions, *([tip] if tip else []), "--", *map(str, paths))
+    # Without --full-history a merge hides the side whose changes it dropped; with --parents no merge is left out.
+    lines = [line.split() for line in _git(root, "rev-list", *words).decode().splitlines()] if revisions or tip else []
+    parents = {name: tuple(before) for name, *before in lines}
+    if tip and tip not in parents:  # it changed none of them, so they are as at the nearest commit before it that did
+        parents[tip] = tuple(_git(root, "rev-list", "--topo-order", "--max-count=1", tip, "--", *map(str, paths)).decode().split())
+    blobs = _blobs(root, parents, paths)
+    return Past(root, {name: Commit(before, found) for (name, before), found in zip(parents.items(), blobs, strict=True)})
+
+
+def _blobs(root: Path, commits: Mapping[str, object], paths: Sequence[Path]) -> Iterator[dict[Path, str]]:
+    asked = "".join(f"{commit}:./{path.as_posix()}\n" for commit in commits for path in paths).encode()
+    said = iter(_git(root, "cat-file", "--batch-check=%(objecttype) %(objectname)", asked=asked).decode().splitlines())
+    for _ in commits:
+        found = {path: next(said).split() for path in paths}
+        yield {path: words[1] for path, words in found.items() if words[0] == "blob"}
+
+
+def _contents(root: Path, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    for number in range(0, len(blobs), _AT_A_TIME):
+        asked = blobs[number : number + _AT_A_TIME]
+        said = _git(root, "cat-file", "--batch", asked="".join(f"{blob}\n" for blob in asked).encode())
+        start = 0
+        for blob in asked:
+            first = said.index(b"\n", start) + 1  # of the content, after a line "NAME TYPE SIZE"
+            last = first + int(said[start:first].split()[2])
+            yield blob, said[first:last]
+            start = last + 1
+
+
+def _git(root: Path, *words: str, asked: bytes | None = None) -> bytes:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=False, input=asked)
+    except FileNotFoundError as error:
+        raise ClaimError("git: not found; install it, for registrations are dated by commits") from error
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())[:200]
+        raise ClaimError(f"git {words[0]}: {said}; registrations are dated by commits, so keep the project in a git repository: git init")
+    return done.stdout

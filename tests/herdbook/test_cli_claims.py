@@ -1,0 +1,153 @@
+import json
+import subprocess
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from herdbook import cli_claims
+from herdbook.errors import ClaimError
+from herdbook.layout import JOURNAL, JOURNAL_INDEX, VERDICT_RECORD
+from herdbook.registration import read_register
+from tests import lab
+from tests.herdbook.test_judging import CLEAR
+
+ID = lab.ID
+app = typer.Typer()
+cli_claims.add_to(app)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return lab.build(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture
+def root(built, tmp_path, monkeypatch):
+    subprocess.run(["cp", "-r", f"{built}/.", str(tmp_path)], check=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("herdbook.journal_figure.svg", lambda result: "<svg/>\n")
+    return tmp_path
+
+
+def said(*words):
+    """What a command prints, on a line as wide as it needs."""
+    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "300"})
+    if done.exception:
+        raise done.exception
+    return done.stdout
+
+
+def told():
+    return json.loads(said("claims", "--json"))
+
+
+def test_register_appends_the_claim_says_under_which_number_and_writes_the_index(root):
+    printed = said("register")
+    assert printed == f"{ID}: registered as number 1, digest {lab.claim_of(root).digest[:12]}\ncommit journal before you breed\n"
+    (one,) = read_register()
+    assert (one.claim_digest, one.results_existed) == (lab.claim_of(root).digest, ())
+    assert f"| 1 | {ID} | Replaced sets lose more than accumulated ones. | registered, not yet published |" in JOURNAL_INDEX.read_text()
+
+
+def test_register_records_a_claim_whose_results_exist_and_says_what_that_means(root):
+    lab.write_lock(root, lab.STAGE)
+    assert f"{ID}: recorded as number 1, EXPLORATORY, because results exist: dvc.lock records train@replace-s3-g1" in said("register", ID)
+    assert read_register()[0].results_existed == ("dvc.lock records train@replace-s3-g1",)
+    assert told()[0]["exploratory_because"] == ["results existed when it was registered: dvc.lock records train@replace-s3-g1"]
+
+
+def test_register_takes_all_that_is_not_registered_as_it_stands(root):
+    said("register")
+    assert said("register") == "nothing to register: each claim is registered as it stands\n"
+    lab.write_hypotheses(root, {}, {"id": "another"}, {"id": "a-third"})
+    assert said("register", "a-third").startswith("a-third: registered as number 2")
+    lab.write_params(root, train={"epochs": 4, "batch_rows": 16, "learning_rate": 0.004, "warmup_share": 0.1, "weight_decay": 0.1, "device": "auto"})
+    assert [line.split(",")[0] for line in said("register").splitlines()[:3]] == [
+        f"{name}: registered as number {number}" for number, name in enumerate([ID, "another", "a-third"], 3)
+    ]
+    assert [one.number for one in read_register()] == [1, 2, 3, 4, 5]
+
+
+def test_register_refuses_what_is_registered_already_and_writes_nothing(root):
+    said("register")
+    lab.write_hypotheses(root, {}, {"id": "another"})
+    before = (root / "journal/register.jsonl").read_bytes()
+    with pytest.raises(ClaimError, match="registered already"):
+        said("register", "another", ID)
+    assert (root / "journal/register.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"contrast": {"treatment": "replaced g3", "control": "accumulate g3"}}, "replaced is none of regimes in params.yaml"),
+        ({"contrast": {"treatment": "replace g4", "control": "accumulate g3"}}, r"g4 is none of generations in params.yaml \(g0, g1, g2, g3\)"),
+        ({"seeds": ["s3", "s9"]}, r"s9 is none of seeds in params.yaml \(s3, s4, s5\); add it there"),
+    ],
+)
+def test_register_refuses_a_claim_on_what_is_not_bred(root, changes, words):
+    lab.write_hypotheses(root, {"id": "fine"}, changes)
+    with pytest.raises(ClaimError, match=rf"^{ID}: {words}"):
+        said("register")
+    assert read_register() == []
+
+
+def test_register_refuses_a_claim_whose_control_is_not_bred(root):
+    path = root / "hypotheses.yaml"
+    path.write_text(path.read_text().replace("replace g3\n    control: replace g0", "replace g3\n    control: gone g0"))
+    with pytest.raises(ClaimError, match=f"^{ID}: control replace-degrades: gone is none of regimes"):
+        said("register")
+
+
+@pytest.mark.parametrize("command", ["register", "publish"])
+def test_a_name_that_is_no_claim_is_refused(root, command):
+    lab.judge(root, CLEAR)
+    with pytest.raises(ClaimError, match=rf"^nothing: no claim of hypotheses.yaml; there are {ID}"):
+        said(command, "nothing")
+
+
+def test_claims_are_shown_with_standing_and_verdict(root):
+    assert told() == [
+        {
+            "id": ID, "sentence": "Replaced sets lose more than accumulated ones.", "registered": False, "registration": None,
+            "exploratory_because": ["it was never registered"], "verdict": None, "in_words": "not judged as it stands: dvc repro compare",
+        }
+    ]  # fmt: skip
+    assert "EXPLORATORY: it was never registered" in said("claims")
+    said("register")
+    lab.judge(root, CLEAR)
+    assert (told()[0]["registered"], told()[0]["verdict"]) == (True, "supported")
+    shown = said("claims")
+    assert "registered as number 1" in shown
+    assert "supported: replace g3 is 2" in shown
+
+
+def test_a_verdict_on_an_earlier_form_of_a_claim_is_not_shown_as_its_own(root):
+    lab.judge(root, CLEAR)
+    lab.write_hypotheses(root, {"smallest_effect": 0.6})
+    assert told()[0]["verdict"] is None
+
+
+def test_publish_says_what_it_wrote(root):
+    said("register")
+    lab.judge(root, CLEAR)
+    assert said("publish") == f"journal/{ID}.md: supported, published as number 1\n"
+    assert said("publish", ID) == f"journal/{ID}.md: supported, as published before\n"
+    assert "published: supported |" in JOURNAL_INDEX.read_text()
+    assert (JOURNAL / f"{ID}.json").is_file()
+
+
+def test_publish_marks_what_is_exploratory(root):
+    lab.judge(root, CLEAR)
+    assert said("publish") == f"journal/{ID}.md: supported, EXPLORATORY, published as number 1\n"
+
+
+def test_publish_without_verdicts_says_what_to_run(root):
+    with pytest.raises(Exception, match=rf"{VERDICT_RECORD}: not found; run the stage that writes it"):
+        said("publish")
+
+
+@pytest.mark.parametrize("command", ["register", "claims", "publish"])
+def test_each_help_has_an_example(command):
+    assert f"Example: herdbook {command}" in said(command, "--help")

@@ -1,0 +1,72 @@
+"""A laboratory in miniature: parameters, policies, claims, register and the code of the analysis, in a git repository; nothing is bred."""
+
+import copy
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+
+from herdbook.claims import Claim, parse_hypotheses
+from herdbook.code import closure
+from herdbook.files import write_json, write_text
+from herdbook.judging import judge_family
+from herdbook.layout import BOOK_ROOT, HYPOTHESES, LOCK, REGISTER, VERDICT_RECORD
+from herdbook.registration import conditions, ever_registered, read_register, standings
+from tests import miniature
+from tests.herdbook.test_claims import PLAIN
+from tests.herdbook.test_judging import lines
+
+ID = PLAIN["claims"][0]["id"]
+STAGE = "train@replace-s3-g1"
+
+
+def build(root: Path) -> Path:
+    """Lay out a laboratory that claims what tests/herdbook/test_claims.py does, and commit it."""
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(miniature.ROOT / "expectations", root / "expectations")
+    for path in closure(miniature.ROOT / "herdbook/judging.py", miniature.ROOT):
+        write_text(root / path.relative_to(miniature.ROOT), path.read_text(encoding="utf-8"))
+    write_params(root)
+    write_hypotheses(root)
+    write_text(root / REGISTER, "")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    miniature.commit(root, "a laboratory")
+    return root
+
+
+def write_params(root: Path, **changes: object) -> None:
+    """params.yaml with seeds s3 to s5 and generations up to g3, and these sections in place of its own."""
+    document = yaml.safe_load((miniature.ROOT / "params.yaml").read_text(encoding="utf-8"))
+    names = ["g0", "g1", "g2", "g3"]
+    document |= {"seeds": ["s3", "s4", "s5"], "generations": names, "bred": names[1:]}
+    document |= {"births": [{"parent": parent, "child": child} for parent, child in pairwise(names)], **changes}
+    miniature.write_params(root, document)
+
+
+def write_hypotheses(root: Path, *claims: dict) -> None:
+    """hypotheses.yaml with the plain claim, or one for each of these changes to it."""
+    document = copy.deepcopy(PLAIN)
+    document["claims"] = [{**copy.deepcopy(PLAIN["claims"][0]), **changes} for changes in claims or ({},)]
+    write_text(root / HYPOTHESES, yaml.safe_dump(document, sort_keys=False))
+
+
+def claim_of(root: Path, number: int = 0) -> Claim:
+    """A claim of the laboratory."""
+    return parse_hypotheses((root / HYPOTHESES).read_text(encoding="utf-8"), "h.yaml").claims[number]
+
+
+def write_lock(root: Path, *stages: str) -> None:
+    """A dvc.lock in which these stages have run."""
+    write_text(root / LOCK, "schema: '2.0'\nstages:\n" + "".join(f"  {stage}:\n    cmd: python\n" for stage in stages))
+
+
+def judge(root: Path, differences: list[float], **others: object) -> None:
+    """Write reports/verdicts.json as compare does where these are the differences by seed, and a book's root."""
+    hypotheses = parse_hypotheses((root / HYPOTHESES).read_text(encoding="utf-8"), "h.yaml")
+    registrations = read_register(root / REGISTER)
+    found = standings(hypotheses.claims, registrations, conditions(root))
+    rows = lines(differences, **others)
+    write_json(root / VERDICT_RECORD, judge_family(hypotheses, rows, found, len(ever_registered(registrations))))
+    write_json(root / BOOK_ROOT, {"root": "ab" * 32})
