@@ -19,6 +19,7 @@ from herdbook.audit.agreement import Agreement
 from herdbook.audit.evidence import Evidence, Level
 from herdbook.audit.finding import Finding
 from herdbook.audit.inspections import gates, receipts
+from herdbook.audit.journal import Journal
 from herdbook.audit.lock import read_records
 from herdbook.audit.recount import Recount
 from herdbook.audit.register import Register
@@ -85,6 +86,10 @@ def _items(snapshot: Snapshot, level: Level) -> Iterator[tuple[str, Iterable[lis
     yield "code as its fingerprints have it", register.code()
     yield "receipts of these data, policies and profiles", receipts(made, register.entries, evidence, records.params)
     yield "gates: stops, waivers and the receipts that models name", gates(records.params, register.entries, evidence)
+    journal = Journal(snapshot, evidence)
+    yield "register, journal and its entries as their chains have them", journal.entries()
+    yield "registrations: before their results, and never changed, by git's history", journal.history()
+    yield "verdicts on the claims as the register has them", journal.verdicts()
     if level == "rows":
         recount = Recount(made, register.entries, evidence, records.params)
         yield "documents and the held-out side", recount.documents()

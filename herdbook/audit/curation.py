@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from herdbook.amounts import rows_at
 from herdbook.artefacts import Artefact
 from herdbook.audit.evidence import Evidence
 from herdbook.audit.finding import Finding, finding
@@ -140,7 +141,7 @@ def _counts(
     num_remade = len(parents & (hands.offspring | hands.written.keys()))
     surplus = given.num_rows + len(hands.written) - num_remade - rows.num_rows - rejected.num_rows
     reasons = [reason_of(name, fault) for name, step in steps for fault in step.reasons()]
-    is_full = rows.num_rows == params.regimes[artefact.place.regime].recipe.num_rows
+    is_full = rows.num_rows == rows_at(params.regimes[artefact.place.regime].recipe.num_rows, artefact.place.number)
     wanted = {
         "num_in": given.num_rows, "num_added": len(hands.written), "num_remade": num_remade, "num_out": rows.num_rows,
         "num_surplus": surplus, "is_full": is_full,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from herdbook.amounts import rows_at
 from herdbook.artefacts import Artefact, Inspection
 from herdbook.audit.evidence import Evidence
 from herdbook.audit.finding import Finding, finding, guarded, short
@@ -77,7 +78,7 @@ def _judged(
         references = {f"human_{name}": value for name, value in evidence.json(HUMAN_PROFILE).items()}
     if kind == "offspring" and place:
         references = {f"parent_{name}": value for name, value in evidence.json(place.profile("training")).items()}
-        references["target_rows"] = params.regimes[place.regime].recipe.num_rows
+        references["target_rows"] = rows_at(params.regimes[place.regime].recipe.num_rows, place.number)
     for fault in faults(receipt, figures, policies[kind], references):
         yield finding(artefact.inspection.receipt, fault)
 

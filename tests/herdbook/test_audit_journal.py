@@ -110,7 +110,10 @@ def test_what_no_line_names_is_a_finding_and_notes_are_not(root):
     for name in ("notes/a.md", "notes/more/b.txt", "triumph.md"):
         (JOURNAL / name).parent.mkdir(parents=True, exist_ok=True)
         (JOURNAL / name).write_text("x")
-    assert only(root) == "journal/triumph.md: lies there, but no line of journal/journal.jsonl names it; remove it, or publish what it belongs to"
+    assert (
+        only(root)
+        == "journal/triumph.md: lies there, but no line of journal/journal.jsonl names it; remove it, or publish what it belongs to"
+    )
     commit(root, "a triumph")
     assert only(root, revision="HEAD").startswith("journal/triumph.md")
 
@@ -182,12 +185,9 @@ def test_lines_that_a_merge_dropped_are_named_with_the_merge(root):
     git(root, "checkout", "-q", "-")
     git(root, "merge", "-q", "--no-ff", "-s", "ours", "-m", "never mind", "side")
     merge = git(root, "rev-parse", "HEAD")
-    assert only(root, "history") == f"{REGISTER}: line 2 was changed or removed by commit {merge[:12]}, a line once committed stays as it is"
-
-
-def fresh(tmp_path):
-    root = lab.build(tmp_path / "fresh")
-    return root
+    assert (
+        only(root, "history") == f"{REGISTER}: line 2 was changed or removed by commit {merge[:12]}, a line once committed stays as it is"
+    )
 
 
 def late(number, commit_):
@@ -292,11 +292,17 @@ def test_where_history_was_cut_off_or_is_none_what_cannot_be_told_is_missing(roo
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda one: one["claims"][0].update(exploratory=True, exploratory_because=["x"]), "says exploratory, by the register it is registered"),
+        (
+            lambda one: one["claims"][0].update(exploratory=True, exploratory_because=["x"]),
+            "says exploratory, by the register it is registered",
+        ),
         (lambda one: one["claims"][0].update(exploratory_because=["x"]), "says registered, by the register it is registered"),
         (lambda one: one["claims"][0].update(digest="0"), f"the verdict on {ID} is on another claim"),
         (lambda one: one.update(claims=[]), f"has no verdict on {ID}"),
-        (lambda one: one["family"].update(num_ever_registered=0), "is adjusted for 0 claims that were ever registered, journal/register.jsonl has 1"),
+        (
+            lambda one: one["family"].update(num_ever_registered=0),
+            "is adjusted for 0 claims that were ever registered, journal/register.jsonl has 1",
+        ),
         (lambda one: one.pop("claims"), "not of the form that such a file has"),
     ],
 )

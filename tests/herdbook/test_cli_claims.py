@@ -62,7 +62,9 @@ def test_register_takes_all_that_is_not_registered_as_it_stands(root):
     assert said("register") == "nothing to register: each claim is registered as it stands\n"
     lab.write_hypotheses(root, {}, {"id": "another"}, {"id": "a-third"})
     assert said("register", "a-third").startswith("a-third: registered as number 2")
-    lab.write_params(root, train={"epochs": 4, "batch_rows": 16, "learning_rate": 0.004, "warmup_share": 0.1, "weight_decay": 0.1, "device": "auto"})
+    lab.write_params(
+        root, train={"epochs": 4, "batch_rows": 16, "learning_rate": 0.004, "warmup_share": 0.1, "weight_decay": 0.1, "device": "auto"}
+    )
     assert [line.split(",")[0] for line in said("register").splitlines()[:3]] == [
         f"{name}: registered as number {number}" for number, name in enumerate([ID, "another", "a-third"], 3)
     ]
@@ -82,7 +84,10 @@ def test_register_refuses_what_is_registered_already_and_writes_nothing(root):
     ("changes", "words"),
     [
         ({"contrast": {"treatment": "replaced g3", "control": "accumulate g3"}}, "replaced is none of regimes in params.yaml"),
-        ({"contrast": {"treatment": "replace g4", "control": "accumulate g3"}}, r"g4 is none of generations in params.yaml \(g0, g1, g2, g3\)"),
+        (
+            {"contrast": {"treatment": "replace g4", "control": "accumulate g3"}},
+            r"g4 is none of generations in params.yaml \(g0, g1, g2, g3\)",
+        ),
         ({"seeds": ["s3", "s9"]}, r"s9 is none of seeds in params.yaml \(s3, s4, s5\); add it there"),
     ],
 )

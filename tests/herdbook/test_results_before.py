@@ -10,7 +10,6 @@ from tests import lab
 from tests.miniature import commit
 
 
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     return lab.build(tmp_path_factory.mktemp("lab"))
