@@ -1,8 +1,10 @@
-"""Tests compute as stages do: the environment is pinned before any numeric library is imported."""
+"""Tests compute as stages do: the environment is pinned before any numeric library is imported. What is dear to make
+is made once and shared by all workers; files that take long come first, so that the workers end together."""
 
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,27 +13,72 @@ from herdbook.numeric import PINS
 
 os.environ.update(PINS)
 
+LONG = (
+    "flows/test_breed.py", "test_curation.py", "test_end_to_end.py", "herdbook/test_replay.py", "flows/test_pipeline.py",
+    "herdbook/test_audit.py", "herdbook/test_versions.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first; with --no-loadscope-reorder workers keep to this order."""
+    here = Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
 
 @pytest.fixture(scope="session")
-def bred(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole project in miniature, bred and committed to git; only to be read. HERDBOOK_BRED names one that lies ready."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function that gives the folder of a name, made by the first worker that asks for it; only to be read."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        root, aside = folder / name, folder / f"{name}.making"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not root.is_dir():
+                aside.mkdir()
+                make(aside)
+                aside.rename(root)
+        return root
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def unbred(shared: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The whole project in miniature, nothing run; only to be read."""
     from tests import miniature
 
-    if ready := os.environ.get("HERDBOOK_BRED"):
-        return Path(ready)
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # workers share one, and the first makes it
-    with (shared / "bred.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        root = shared / "bred"
-        if not root.is_dir():
-            aside = shared / "breeding"
-            aside.mkdir()
-            miniature.build(aside)
-            miniature.run(aside, "-m", "flows", "--jobs", "2", status=miniature.STOPPED)
-            miniature.commit(aside, "bred")
-            aside.rename(root)
-    return root
+    return shared("unbred", miniature.build)
+
+
+@pytest.fixture(scope="session")
+def bred(unbred: Path, shared: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The miniature bred as a first run breeds it, watched, and committed to git; only to be read.
+
+    HERDBOOK_BRED names one that lies ready, beside what tests.watched wrote of its run."""
+    from tests import miniature, watched
+
+    def make(root: Path) -> None:
+        shutil.copytree(unbred, root, symlinks=True, dirs_exist_ok=True)
+        watched.run(root, root.with_name(watched.RECORD), "flows", "--jobs", "2")
+        miniature.commit(root, "bred")
+
+    ready = os.environ.get("HERDBOOK_BRED")
+    return Path(ready) if ready else shared("bred", make)
+
+
+@pytest.fixture(scope="session")
+def reproduced(unbred: Path, shared: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The miniature as plain `dvc repro` leaves it; only to be read."""
+    from tests import miniature
+
+    def make(root: Path) -> None:
+        shutil.copytree(unbred, root, symlinks=True, dirs_exist_ok=True)
+        miniature.repro(root)
+
+    return shared("reproduced", make)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,50 +16,48 @@ import psutil
 import pytest
 import yaml
 
-from herdbook.files import digest
-from tests import miniature
+from herdbook.files import digest, read_json
+from tests import miniature, watched
 from tests.flows.browser import browser, needs_browser, requested
 from tests.flows.synthetic import wait_for
 from tests.miniature import parameters, repro, write_params
 
 STOPPED = 3  # the exit status of a complete run of the miniature, whose curated lineage its gate ends
-GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
 
 
-def environment(**changes: str) -> dict[str, str]:
+def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     identity = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return {**kept, **identity, **changes}
+    return {**kept, **identity, "PREFECT_RUNNER_POLL_FREQUENCY": "1", "PREFECT_WORKER_QUERY_SECONDS": "1"}
 
 
-def start(root: Path, *words: str, **changes: str) -> subprocess.Popen:
+def start(root: Path, *words: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", *words], cwd=root, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", *words], cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def breed(root: Path, *words: str, status: int = STOPPED) -> str:
-    process = start(root, "flows", *words)
+def breed(root: Path, status: int = STOPPED) -> str:
+    process = start(root, "flows")
     said, _ = process.communicate(timeout=600)
     assert process.returncode == status, said
     return said
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """The miniature, committed, nothing run."""
-    root = tmp_path_factory.mktemp("flow")
-    miniature.build(root)
-    subprocess.run([*GIT, "add", "-A"], cwd=root, check=True)
-    subprocess.run([*GIT, "commit", "-qm", "begin"], cwd=root, check=True)
+def project(bred, tmp_path_factory):
+    """A copy of `bred` that these tests go on with."""
+    root = tmp_path_factory.mktemp("flow") / "project"
+    shutil.copytree(bred, root, symlinks=True)
     return root
 
 
 @pytest.fixture(scope="module")
 def served(project):
-    """`make serve` on a free port, with `breed` scheduled each minute."""
+    """`make serve` on a free port, with `breed` scheduled twice a minute."""
     text = (project / "prefect.yaml").read_text()
-    (project / "prefect.yaml").write_text(text.replace('"0 2 * * *"', '"* * * * *"').replace("when_busy: wait}", "when_busy: skip}", 1))
+    often = text.replace('"0 2 * * *"', '"* * * * * */30"').replace("when_busy: wait}", "when_busy: skip}", 1)
+    (project / "prefect.yaml").write_text(often)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = start(project, "flows.schedule", "--port", str(port))
@@ -73,59 +70,46 @@ def served(project):
     assert "Traceback" not in said.partition("shutting down")[2]
 
 
-def ask(url: str, path: str, **body) -> list[dict]:
-    request = urllib.request.Request(f"{url}/api{path}", json.dumps(body).encode(), {"content-type": "application/json"})
+def get(url: str) -> dict:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def post(url: str, **body) -> bytes:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
     for _ in range(20):
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)
+                return answer.read()
         except urllib.error.HTTPError as error:
             if error.code != 503:  # what Prefect answers while its database is locked, and its clients ask again
                 raise
             time.sleep(0.5)
-    raise AssertionError(f"{path}: 503 for 10 s")
+    raise AssertionError(f"{url}: 503 for 10 s")
 
 
-def off_machine(process: subprocess.Popen) -> set[str]:
-    """The remote addresses, other than this machine's, that a process and its descendants are connected to."""
-    found = set()
-    try:
-        me = psutil.Process(process.pid)
-        for each in (me, *me.children(recursive=True)):
-            found |= {c.raddr.ip for c in each.net_connections("inet") if c.raddr}
-    except psutil.Error:
-        pass  # it has ended
-    return {address for address in found if not address.startswith("127.") and address != "::1"}
+def ask(url: str, path: str, **body) -> list[dict]:
+    return json.loads(post(f"{url}/api{path}", **body))
 
 
-def test_a_first_run_needs_no_server_says_little_and_connects_to_nothing_else(project):
-    process = start(project, "flows", "--jobs", "2")
-    seen: set[str] = set()
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout))
-    reader.start()
-    while process.poll() is None:
-        seen |= off_machine(process)
-        time.sleep(0.05)
-    reader.join()
-    process.stdout.close()
-    said = "".join(lines)
-    assert process.returncode == STOPPED, said
-    assert seen == set()
+def deployment(url: str, name: str) -> str:
+    return get(f"{url}/api/deployments/name/{name}")["id"]
+
+
+def test_a_first_run_needs_no_server_says_little_and_connects_to_nothing_else(bred):
+    found = read_json(bred.with_name(watched.RECORD))
+    said = "".join(found["lines"])
+    assert found["status"] == STOPPED, said
+    assert found["off_machine"] == []
     assert "Traceback" not in said
     assert "train@replace-s0-g1 ran" in said
     assert "report: " in said.replace("\n", "")
-    assert [line for line in lines if "prefect" in line.lower()] == []
-    assert not [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(project) and p.pid != os.getpid()]
+    assert [line for line in found["lines"] if "prefect" in line.lower()] == []
+    assert found["left"] == []
 
 
-def test_it_leaves_the_lock_of_a_serial_repro(project, tmp_path):
-    for name in (*miniature.PARTS, "params.yaml", "data", "data.dvc", "articles"):
-        copy = shutil.copytree if (project / name).is_dir() else shutil.copy
-        copy(project / name, tmp_path / name, **({"ignore": shutil.ignore_patterns("tmp", "cache")} if copy is shutil.copytree else {}))
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    repro(tmp_path)
-    assert (project / "dvc.lock").read_bytes() == (tmp_path / "dvc.lock").read_bytes()
+def test_it_leaves_the_lock_of_a_serial_repro(project, reproduced):
+    assert (project / "dvc.lock").read_bytes() == (reproduced / "dvc.lock").read_bytes()
     assert "Running stage" not in repro(project)
     assert "up to date" in miniature.run(project, "-m", "dvc", "status")
 
@@ -146,10 +130,9 @@ def test_the_run_is_attested_with_what_its_stages_took(project):
 
 
 def test_a_second_run_starts_nothing(project):
+    before = (project / ".prefect/server.log").stat().st_mtime
     said = breed(project)
     assert "ran" not in said.split("report:")[0]
-    before = (project / ".prefect/server.log").stat().st_mtime
-    breed(project)
     assert (project / ".prefect/server.log").stat().st_mtime == before
 
 
@@ -161,11 +144,9 @@ def test_a_stage_that_fails_ends_the_run_with_a_table_and_its_own_words(project)
     assert "sample.prompt_tokens is 200" in said
     assert "descends from sample-founder@s0" in " ".join(said.split())
     assert "Traceback" not in said
-    write_params(project, parameters())
-    breed(project)
 
 
-def test_an_interrupted_run_ends_within_seconds_and_goes_on_later(project):
+def test_an_interrupted_run_ends_within_seconds_and_what_is_finished_stands(project):
     params = parameters()
     params["train"]["epochs"] = 2
     write_params(project, params)
@@ -181,15 +162,9 @@ def test_an_interrupted_run_ends_within_seconds_and_goes_on_later(project):
     assert "Traceback" not in said
     assert "what is finished is recorded" in said
     assert "epochs: 2" in (project / "dvc.lock").read_text()
-    write_params(project, parameters())
-    breed(project)
 
 
-def test_a_killed_preloaded_process_is_replaced_and_its_stages_are_tried_again(project):
-    before = (project / "dvc.lock").read_bytes()
-    params = parameters()
-    params["train"]["epochs"] = 2
-    write_params(project, params)
+def test_it_goes_on_later_and_when_the_preloaded_process_is_killed_another_tries_its_stages_again(project):
     process = start(project, "flows", "--jobs", "2")
 
     def forks() -> list[psutil.Process]:
@@ -202,9 +177,23 @@ def test_a_killed_preloaded_process_is_replaced_and_its_stages_are_tried_again(p
     said, _ = process.communicate(timeout=600)
     assert process.returncode == STOPPED, said
     assert not [line for line in said.splitlines() if line.startswith("[") and "failed" in line]
+    assert "train-founder" not in said  # it was finished
+    assert "sample-founder@s0 ran" in said
+
+
+def test_a_scheduled_run_fires_and_completes_as_if_nothing_had_been_broken_off(project, bred, served):
     write_params(project, parameters())
-    breed(project)
-    assert (project / "dvc.lock").read_bytes() == before
+
+    def runs() -> list[dict]:
+        return ask(served, "/flow_runs/filter", flows={"name": {"any_": ["breed"]}}, flow_runs={"deployment_id": {"is_null_": False}})
+
+    def have(*states: str) -> bool:
+        return any(run["auto_scheduled"] and run["state_type"] in states for run in runs())
+
+    wait_for(lambda: have("RUNNING", "COMPLETED"), 240)
+    post(f"{served}/api/deployments/{deployment(served, 'breed/nightly')}/pause_deployment")  # other tests need their turn
+    wait_for(lambda: have("COMPLETED") and not have("SCHEDULED", "PENDING", "RUNNING"), 240)
+    assert (project / "dvc.lock").read_bytes() == (bred / "dvc.lock").read_bytes()
 
 
 def test_the_ui_is_told_names_progress_verdicts_receipts_and_events(project, served):
@@ -212,7 +201,6 @@ def test_the_ui_is_told_names_progress_verdicts_receipts_and_events(project, ser
     params["profile"]["near_duplicate_jaccard"] = 0.71
     write_params(project, params)
     breed(project)
-    write_params(project, parameters())
     (run, *_) = ask(served, "/flow_runs/filter", sort="START_TIME_DESC", flow_runs={"deployment_id": {"is_null_": True}})
     assert run["name"] == "breed: 2 regimes x 1 seeds, g0-g1"
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "StoppedByGate")
@@ -254,30 +242,19 @@ def test_a_browser_shows_the_run_its_artifacts_and_logs_and_asks_nobody_else(pro
         assert requested(driver) == {"127.0.0.1"}
 
 
-def test_a_scheduled_run_fires_and_completes(served):
-    def fired() -> list[dict]:
-        runs = ask(served, "/flow_runs/filter", flows={"name": {"any_": ["breed"]}}, flow_runs={"deployment_id": {"is_null_": False}})
-        return [run for run in runs if run["auto_scheduled"] and run["state_type"] == "COMPLETED"]
-
-    wait_for(fired, 240)
-
-
 def trigger(url: str, name: str, **values) -> dict:
     """Run a deployment now, until it ends."""
-    with urllib.request.urlopen(f"{url}/api/deployments/name/{name}", timeout=30) as answer:
-        deployment = json.load(answer)["id"]
-    run = ask(url, f"/deployments/{deployment}/create_flow_run", state={"type": "SCHEDULED"}, parameters=values)["id"]
+    asked = {"state": {"type": "SCHEDULED"}, "parameters": values}
+    run = ask(url, f"/deployments/{deployment(url, name)}/create_flow_run", **asked)["id"]
 
     def state() -> dict:
-        with urllib.request.urlopen(f"{url}/api/flow_runs/{run}", timeout=30) as answer:
-            return json.load(answer)
+        return get(f"{url}/api/flow_runs/{run}")
 
     wait_for(lambda: state()["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 400)
     return state()
 
 
 def test_the_audit_flow_passes_and_names_an_altered_file(project, served):
-    trigger(served, "breed/nightly", jobs=2, when_busy="wait")  # as another test left it, the parameters are ahead of the lock
     passed = trigger(served, "audit/nightly", when_busy="wait")
     assert passed["state_type"] == "COMPLETED", passed["state"]["message"]
     path = project / "runs/replace/s0/g1/offspring/rows.parquet"
@@ -331,7 +308,8 @@ def test_a_run_that_is_under_way_makes_a_scheduled_one_skip(project, served):
 def test_prefect_yaml_is_deployed_to_a_pool_and_a_worker_runs_it(project, served):
     from flows.server import settings
 
-    there = environment(**settings(project), PREFECT_API_URL=f"{served}/api")
+    shutil.copy(miniature.ROOT / "prefect.yaml", project)  # with its own hours: the worker is given no other run meanwhile
+    there = {**environment(), **settings(project), "PREFECT_API_URL": f"{served}/api"}
 
     def prefect(*words: str) -> str:
         command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
@@ -341,8 +319,7 @@ def test_prefect_yaml_is_deployed_to_a_pool_and_a_worker_runs_it(project, served
 
     prefect("work-pool", "create", "herdbook", "--type", "process")
     prefect("deploy", "--all")
-    with urllib.request.urlopen(f"{served}/api/deployments/name/audit/nightly", timeout=30) as answer:
-        assert json.load(answer)["work_pool_name"] == "herdbook"
+    assert get(f"{served}/api/deployments/name/audit/nightly")["work_pool_name"] == "herdbook"
     worker = subprocess.Popen(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", "herdbook"],
         cwd=project.parent, env=there, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

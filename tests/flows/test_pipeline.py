@@ -1,8 +1,11 @@
 """A walk over DVC's pipeline leaves what `dvc repro` leaves."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,10 +19,17 @@ from tests.flows import synthetic
 from tests.flows.synthetic import dvc, trick
 
 
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory) -> Path:
+    """The synthetic project, nothing run; only to be read."""
+    return synthetic.build(tmp_path_factory.mktemp("synthetic") / "project")
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(blank, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", synthetic.environment()["PATH"])
-    root = synthetic.build(tmp_path / "project")
+    root = tmp_path / "project"
+    shutil.copytree(blank, root)
     monkeypatch.chdir(root)
     return root
 
@@ -43,33 +53,47 @@ def lock(root: Path) -> bytes:
     return (root / "dvc.lock").read_bytes()
 
 
-def serial(tmp_path: Path, *steps) -> bytes:
-    """The lock that `dvc repro` leaves in a project of its own, run after each of `steps`."""
-    root = synthetic.build(tmp_path / "serial")
-    for step in steps:
-        step(root)
+def grow(root: Path) -> None:
+    """One more generation."""
+    synthetic.write_params(root, 2, 2, 3)
+
+
+def edit(root: Path) -> None:
+    """An edit that makes another `human`, and so everything else."""
+    (root / "step.py").write_text(synthetic.STEP + "# edited\n")
+
+
+@pytest.fixture(scope="module")
+def serial(blank, tmp_path_factory) -> Callable[..., bytes]:
+    """A function that gives the lock `dvc repro` leaves in a project of its own, run first and after each of some steps."""
+
+    @cache
+    def left(*steps: Callable[[Path], None]) -> Path:
+        root = tmp_path_factory.mktemp("serial") / "project"
+        shutil.copytree(left(*steps[:-1]) if steps else blank, root)
+        for step in steps[-1:]:
+            step(root)
         dvc(root, "repro", "-q")
-    return lock(root)
+        return root
+
+    return lambda *steps: lock(left(*steps))
 
 
-def test_a_walk_leaves_the_lock_of_a_serial_repro_and_nothing_to_do(project, tmp_path):
+def test_a_walk_leaves_the_lock_of_a_serial_repro_and_nothing_to_do(project, serial):
     outcome = go(project)
     assert set(outcome.done.values()) == {RAN, UNCHANGED}
-    assert lock(project) == serial(tmp_path, lambda root: None)
+    assert lock(project) == serial()
     assert "up to date" in dvc(project, "status")
     assert "Running stage" not in dvc(project, "repro")
     assert set(go(project).done.values()) == {UNCHANGED}
 
 
-def test_one_more_generation_and_a_change_leave_the_lock_of_the_same_steps_in_series(project, tmp_path):
-    def grow(root: Path) -> None:
-        synthetic.write_params(root, 2, 2, 3)
-
+def test_one_more_generation_and_a_change_leave_the_lock_of_the_same_steps_in_series(project, serial):
     go(project)
     for step in (grow, edit):
         step(project)
         go(project)
-    assert lock(project) == serial(tmp_path, lambda root: None, grow, edit)
+    assert lock(project) == serial(grow, edit)
 
 
 def test_results_come_back_from_the_run_cache(project):
@@ -83,7 +107,7 @@ def test_results_come_back_from_the_run_cache(project):
     assert lock(project) == before
 
 
-def test_a_failed_stage_stops_its_descendants_and_the_next_run_ends_with_the_lock_of_an_unbroken_one(project, tmp_path):
+def test_a_failed_stage_stops_its_descendants_and_the_next_run_ends_with_the_lock_of_an_unbroken_one(project, serial):
     trick(project, "g1.model", "if 'r0/s0' in str(out): raise SystemExit('no luck')")
     outcome = go(project)
     assert list(outcome.failed) == ["train@r0-s0-g0"]
@@ -93,26 +117,21 @@ def test_a_failed_stage_stops_its_descendants_and_the_next_run_ends_with_the_loc
     assert b"sample@r1-s1-g1" in lock(project)
     trick(project, "g1.model", "")
     go(project)
-    assert lock(project) == serial(tmp_path, lambda root: None)
+    assert lock(project) == serial()
 
 
-def edit(root: Path) -> None:
-    """An edit that makes another `human`, and so everything else."""
-    (root / "step.py").write_text(synthetic.STEP + "# edited\n")
-
-
-def test_a_second_try_runs_the_stage_and_never_takes_the_outputs_of_other_dependencies(project, tmp_path):
+def test_a_second_try_runs_the_stage_and_never_takes_the_outputs_of_other_dependencies(project, serial):
     go(project)
     edit(project)
     trick(project, "human", "if not Path('killed').exists(): Path('killed').touch(); os.kill(os.getpid(), 9)")
     outcome = go(project)
     assert (project / "killed").exists()
     assert outcome.done["prepare"] == RAN
-    assert lock(project) == serial(tmp_path, lambda root: None, edit)
+    assert lock(project) == serial(edit)
     assert "up to date" in dvc(project, "status")
 
 
-def test_an_interrupted_run_goes_on_to_the_lock_of_an_unbroken_one(project, tmp_path):
+def test_an_interrupted_run_goes_on_to_the_lock_of_an_unbroken_one(project, serial):
     go(project)
     edit(project)
     trick(project, "g0.set", "time.sleep(60)")
@@ -127,7 +146,7 @@ def test_an_interrupted_run_goes_on_to_the_lock_of_an_unbroken_one(project, tmp_
     outcome = go(project)
     assert outcome.done["prepare"] == UNCHANGED
     assert outcome.done["adopt@r0-s0"] == RAN
-    assert lock(project) == serial(tmp_path, lambda root: None, edit)
+    assert lock(project) == serial(edit)
 
 
 def test_a_data_source_with_other_bytes_is_told_and_not_recorded(project):
@@ -187,7 +206,7 @@ go(Path(sys.argv[1]))
 
 
 @pytest.mark.parametrize("stage", ["g0.set", "g1.model", "g2.set"])
-def test_a_run_killed_at_any_time_goes_on_loses_nothing_and_leaves_no_process(project, tmp_path, stage):
+def test_a_run_killed_at_any_time_goes_on_loses_nothing_and_leaves_no_process(project, serial, stage):
     """One stage kills the runner, and would itself go on for a minute."""
     kill = "Path('pids').open('a').write(f'{os.getpid()}\\n'); os.kill(int(os.environ['RUNNER']), 9); time.sleep(60)"
     trick(project, stage, f"if 'r1/s1' in str(out): {kill}")
@@ -201,7 +220,7 @@ def test_a_run_killed_at_any_time_goes_on_loses_nothing_and_leaves_no_process(pr
     outcome = go(project)
     assert not outcome.failed
     assert RESTORED in outcome.done.values()
-    assert lock(project) == serial(tmp_path, lambda root: None)
+    assert lock(project) == serial()
     assert "up to date" in dvc(project, "status")
 
 
