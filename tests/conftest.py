@@ -87,3 +87,20 @@ def project(bred: Path, tmp_path: Path) -> Path:
     root = tmp_path / "project"
     shutil.copytree(bred, root, symlinks=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> None:
+    """The process that `forked` forks from, started before a test says where temporary folders go."""
+    from tests import forked
+
+    forked.preload()
+
+
+@pytest.fixture
+def forked(preloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replays run their stages in forks: the same code and bytes, without seconds of imports for each."""
+    from herdbook import rerun
+    from tests import forked
+
+    monkeypatch.setattr(rerun, "_python", forked.python)

@@ -72,7 +72,9 @@ def write_params(root: Path, params: dict) -> None:
 
 
 def run(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:
-    """Run python with `words` at `root`; what it printed, after checking its exit status."""
+    """Run python with `words` at `root`; what it printed, after checking its exit status.
+
+    A stage that refuses does so before it imports anything heavy, and sooner cold than a preloaded process starts."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -83,9 +85,9 @@ def run(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:
     return done.stdout + done.stderr
 
 
-def repro(root: Path, *words: str, status: int = 0) -> str:
+def repro(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:
     """`dvc repro` at `root`; what it printed."""
-    return run(root, "-m", "dvc", "repro", *words, status=status)
+    return run(root, "-m", "dvc", "repro", *words, status=status, cold=cold)
 
 
 def commit(root: Path, message: str) -> str:

@@ -21,6 +21,7 @@ from herdbook.experiment import link
 from herdbook.explain import explain
 from herdbook.files import digest, digest_bytes, read_json, write_table
 from herdbook.params import parse_params
+from herdbook.replay import replay
 from herdbook.snapshot import book_of, snapshot
 from herdbook.trace import trace
 from tests import miniature
@@ -62,10 +63,22 @@ def parameters(url: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def laid_out(unbred, bred, tmp_path_factory):
+    """A function that lays out a copy of the miniature, nothing run, with a database of Prefect's: making one takes long."""
+
+    def lay(name):
+        root = tmp_path_factory.mktemp(name) / "project"
+        shutil.copytree(unbred, root, symlinks=True)
+        shutil.copytree(bred / ".prefect", root / ".prefect")
+        return root
+
+    return lay
+
+
+@pytest.fixture(scope="module")
+def written(laid_out):
     """A regime whose recipe writes rows, bred with a teacher that is gone afterwards."""
-    root = tmp_path_factory.mktemp("written")
-    miniature.build(root)
+    root = laid_out("written")
     with served(reply) as server:
         miniature.write_params(root, parameters(server.url))
         miniature.run(root, "-m", "flows", "--jobs", "2")
@@ -225,10 +238,9 @@ def test_hands_that_were_forged_are_found(written, name, change, message):
 
 
 @pytest.fixture(scope="module")
-def solved(tmp_path_factory):
+def solved(laid_out):
     """Problems in an experiment of its own, verified and by plurality."""
-    root = tmp_path_factory.mktemp("solved")
-    miniature.build(root)
+    root = laid_out("solved")
     params = miniature.parameters()
     regime = params["regimes"]["replace"]
     decoding = {**regime["decoding"], "num_rows": 400, "top_k": 0}
@@ -297,11 +309,13 @@ def test_a_row_chosen_by_plurality_names_all_answers_that_were_given(solved):
     assert (told["step"], told["parents"], told["by"]) == ("plurality", hand["parents"], "plurality")
 
 
+@pytest.mark.usefixtures("forked")
 def test_replay_makes_a_dataset_of_an_experiment_once_more(solved):
-    said = miniature.run(solved, "-m", "herdbook", "replay", "verified/s0/g0/curated", "--rev", "HEAD")
-    assert "identical" in said
+    with snapshot(solved, "HEAD") as now:
+        assert replay("verified/s0/g0/curated", book_of(now), now).is_identical
 
 
+@pytest.mark.usefixtures("forked")
 def test_replay_asks_no_teacher_again(written):
-    said = miniature.run(written[0], "-m", "herdbook", "replay", CURATED)
-    assert "identical" in said
+    with opened(written[0]) as (now, book):
+        assert replay(CURATED, book, now).is_identical

@@ -9,15 +9,13 @@ import yaml
 
 from herdbook.files import digest, read_table, write_table
 from herdbook.schema import ROWS
-from tests import miniature
 from tests.miniature import parameters, ran, repro, run, write_params
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    root = tmp_path_factory.mktemp("project")
-    miniature.build(root)
-    repro(root)
+def project(reproduced, tmp_path_factory):
+    root = tmp_path_factory.mktemp("reproduced") / "project"
+    shutil.copytree(reproduced, root, symlinks=True)
     return root
 
 
@@ -91,7 +89,7 @@ def test_an_altered_training_set_never_trains_even_when_asked_stage_by_stage(pro
     lock = (project / "dvc.lock").read_bytes()
     path.chmod(0o644)
     write_table(path, read_table(path, ROWS).slice(1))
-    said = repro(project, "--single-item", "train@replace-s0-g1", status=255)
+    said = repro(project, "--single-item", "train@replace-s0-g1", status=255, cold=True)
     assert "train: runs/replace/s0/g1/training/rows.parquet" in said
     assert "Traceback" not in said
     assert (project / "dvc.lock").read_bytes() == lock
@@ -111,7 +109,7 @@ def test_an_altered_corpus_is_told_with_both_digests_and_not_recorded(project):
     recorded = yaml.safe_load(before[1])["outs"][0]["md5"]
     assert recorded in said
     assert said.count(".dir") == 2
-    assert "manifest records" in run(project, "-m", "stages", "prepare", status=1)
+    assert "manifest records" in run(project, "-m", "stages", "prepare", status=1, cold=True)
     assert (project / "dvc.lock").read_bytes() == before[0]
     assert (project / "data.dvc").read_bytes() == before[1]
     path.unlink()

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,7 +31,8 @@ def no_api(monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
 
-def test_a_server_answers_on_loopback_alone_and_ends_with_its_killed_owner(tmp_path):
+def test_a_server_answers_on_loopback_alone_and_ends_with_its_killed_owner(tmp_path, bred):
+    shutil.copytree(bred / ".prefect", tmp_path / ".prefect")  # as a first run left it: making a database takes long
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         wait_for(lambda: (tmp_path / "url").exists() and (tmp_path / "url").read_text(), 300)

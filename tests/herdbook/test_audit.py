@@ -338,11 +338,11 @@ def altered(bred: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_single_stage_refuses_data_that_were_not_inspected(altered):
-    assert "was not inspected with these bytes" in repro(altered, "--single-item", "--force", "train@replace-s0-g1", status=255)
+    assert "was not inspected with these bytes" in repro(altered, "--single-item", "--force", "train@replace-s0-g1", status=255, cold=True)
 
 
 def test_a_module_run_by_hand_refuses_them_too(altered):
-    assert "was not inspected with these bytes" in run(altered, "-m", "stages", "train", "replace", "s0", "g1", status=1)
+    assert "was not inspected with these bytes" in run(altered, "-m", "stages", "train", "replace", "s0", "g1", status=1, cold=True)
 
 
 def test_a_lock_edited_to_fit_other_data_is_found(project):
@@ -368,7 +368,7 @@ def test_a_passed_receipt_copied_beside_other_data_is_refused_and_found(altered)
     other = digest(altered / "runs/replace/s0/g0/curated/rows.parquet")
     path.unlink()
     write_json(path, {**receipt, "status": "passed", "rules": passed, "data": {"rows": other}})
-    assert "was not inspected with these bytes" in run(altered, "-m", "stages", "blend", "curated", "s0", "g0", "g1", status=1)
+    assert "was not inspected with these bytes" in run(altered, "-m", "stages", "blend", "curated", "s0", "g0", "g1", status=1, cold=True)
     assert (path.relative_to(altered).as_posix(), "receipt") in named(found(altered))
 
 

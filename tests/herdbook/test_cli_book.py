@@ -64,6 +64,7 @@ def test_an_audit_of_a_changed_workspace_says_so(project, monkeypatch):
     assert "not committed: notes.txt" in done.stderr.replace("\n", " ")
 
 
+@pytest.mark.usefixtures("forked")
 def test_replay_says_identical_and_leaves_the_workspace_alone(here):
     before = digest(here / "runs")
     assert "identical" in said("replay", "replace/s0/g1/curated")

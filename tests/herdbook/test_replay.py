@@ -89,6 +89,7 @@ def test_a_dataset_is_inspected_once_more_to_the_same_receipt_and_profile(bred, 
     assert "its receipt and profile: identical, 2 files" in shown(found)
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_is_not_inspected_has_no_receipt_to_be_compared(bred):
     found = replayed(bred, "replace/s0/g1/offspring")
     assert (found.is_identical, found.inspection, found.inspected) == (True, None, None)
@@ -100,18 +101,21 @@ def test_a_model_is_rebuilt_to_the_same_bytes_at_a_revision(bred):
     assert {"runs/replace/s0/g1/model/model.safetensors", "records/replace/s0/g1/loss.json"} <= {file.path for file in found.making.files}
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_generation_that_was_not_bred_is_rebuilt_as_its_reason(bred):
     found = replayed(bred, "curated/s0/g1/model")
     assert found.is_identical
     assert {file.path for file in found.making.files} == {"runs/curated/s0/g1/model/not_bred.json", "records/curated/s0/g1/loss.json"}
 
 
+@pytest.mark.usefixtures("forked")
 def test_the_records_of_a_dataset_that_was_not_bred_are_rebuilt_too(bred):
     found = replayed(bred, "curated/s0/g1/training")
     assert found.is_identical
     assert len(found.inspection.files) == 2
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_the_workspace_holds_in_place_of_the_inputs_does_not_matter(project):
     alter(project / "runs/replace/s0/g1/offspring/rows.parquet")
     shutil.rmtree(project / "runs/replace/s0/g1/curated")
@@ -121,12 +125,14 @@ def test_what_the_workspace_holds_in_place_of_the_inputs_does_not_matter(project
     assert replayed(project, CURATED).is_identical
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_policy_that_was_edited_since_is_taken_from_the_last_commit(project):
     path = project / "expectations/training_rows.yaml"
     path.write_text(path.read_text() + "# edited\n")
     assert replayed(project, "curated/s0/g1/model").is_identical
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_clone_whose_data_is_only_in_a_remote_rebuilds_too(project, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(project / ".dvc/cache", store)
@@ -137,6 +143,7 @@ def test_a_clone_whose_data_is_only_in_a_remote_rebuilds_too(project, tmp_path):
         assert replay(CURATED, book_of(now), now).is_identical
 
 
+@pytest.mark.usefixtures("forked")
 def test_recorded_bytes_that_the_stage_never_wrote_are_told_with_their_distance(project):
     path = project / "runs/replace/s0/g1/curated/rows.parquet"
     rows = read_table(path, ROWS).slice(1)
@@ -161,6 +168,7 @@ def test_recorded_bytes_that_the_stage_never_wrote_are_told_with_their_distance(
     assert "threads: recorded 4, here 1" in shown(found)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_forged_inspection_is_found_though_lock_and_book_agree_with_it(project):
     profile = RECEIPT.with_name("profile.json")
     receipt = read_json(project / RECEIPT)
@@ -183,6 +191,7 @@ def test_a_forged_inspection_is_found_though_lock_and_book_agree_with_it(project
     assert "distinct_1: 0.125 became" in shown(found)
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_entry_that_names_another_receipt_is_found(project):
     inspection = read_json(project / entry_path(CURATED))["inspection"]
     forge(project, CURATED, inspection={**inspection, "receipt": {**inspection["receipt"], "sha256": "0" * 64}})
@@ -192,6 +201,7 @@ def test_an_entry_that_names_another_receipt_is_found(project):
     assert (file.path, file.why) == ("records/replace/s0/g1/offspring/receipt.json", told)
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_entry_that_is_not_about_what_the_lock_records_is_told(project):
     entry = read_json(project / entry_path(CURATED))
     files = {**entry["files"], "rows.parquet": {**entry["files"]["rows.parquet"], "sha256": "0" * 64}, "more.txt": {"sha256": "1" * 64}}
@@ -201,6 +211,7 @@ def test_an_entry_that_is_not_about_what_the_lock_records_is_told(project):
     assert (found["more.txt"].found, found["more.txt"].is_identical) == (None, False)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_table_that_did_not_come_out_is_told_by_its_own_path(project):
     (file,) = read_json(project / entry_path("human/reference"))["files"].values()
     forge(project, "human/reference", path="runs/human/other.parquet", files={"other.parquet": file})
@@ -222,6 +233,7 @@ def test_another_version_of_a_package_is_told_and_nothing_is_run(bred, tmp_path,
     assert f"pydantic: recorded {recorded}, here 1.0" in shown(found)
 
 
+@pytest.mark.usefixtures("forked")
 def test_code_that_was_edited_since_is_told_and_the_last_commit_still_rebuilds(project):
     module = project / "herdbook/recipe.py"
     module.write_text(module.read_text() + "# edited\n")
@@ -240,6 +252,7 @@ def test_inputs_that_are_nowhere_are_named_in_one_line(project):
         replayed(project, CURATED)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_policy_that_is_nowhere_leaves_the_dataset_rebuilt_and_is_named(project):
     path = project / "expectations/training_rows.yaml"
     path.write_text(path.read_text() + "# edited\n")
