@@ -4,6 +4,7 @@ is made once and shared by all workers; files that take long come first, so that
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from herdbook.numeric import PINS
 
 os.environ.update(PINS)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without it, and they their children
 
 LONG = (
     "flows/test_breed.py", "test_curation.py", "test_end_to_end.py", "herdbook/test_replay.py", "flows/test_pipeline.py",

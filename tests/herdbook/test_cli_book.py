@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from herdbook.cli import app
+from herdbook.cli import app, main
 from herdbook.cli_book import FOUND
 from herdbook.files import digest
 
@@ -26,14 +26,27 @@ def said(*words, status=0):
     return done.stdout
 
 
-def refused(root, *words):
-    """The one line on stderr of a command that a person got wrong, run as a program."""
-    done = subprocess.run([sys.executable, "-m", "herdbook", *words], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+def one_line(out, err):
+    """The one line on stderr of a command that a person got wrong."""
+    assert out == ""
+    (line,) = err.splitlines()
     assert line.startswith("herdbook: ")
     return line
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """A function that gives the one line with which a command in a folder is refused."""
+
+    def run(root, *words):
+        monkeypatch.chdir(root)
+        monkeypatch.setattr(sys, "argv", ["herdbook", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        return one_line(*capsys.readouterr())
+
+    return run
 
 
 def test_trace_draws_a_tree_or_prints_json(here):
@@ -103,7 +116,7 @@ def test_only_openlineage_is_sent(here):
     said("export", "--format", "prov", "--url", "http://127.0.0.1:1", status=2)
 
 
-def test_what_a_person_gets_wrong_is_one_line(here, tmp_path):
+def test_what_a_person_gets_wrong_is_one_line(here, tmp_path, refused):
     assert "did you mean replace/s0/g1/model" in refused(here, "trace", "replace/s0/g1/modle")
     assert "git knows no such revision" in refused(here, "trace", MODEL, "--rev", "no-such")
     assert "one dataset and none is named" in refused(here, "export", "--format", "croissant")
@@ -111,3 +124,10 @@ def test_what_a_person_gets_wrong_is_one_line(here, tmp_path):
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     for command in (["trace", "x"], ["audit"], ["replay", "x"], ["log", "x"], ["export"]):
         refused(tmp_path, *command)
+
+
+def test_it_is_the_same_line_of_the_program(here, refused):
+    command = [sys.executable, "-m", "herdbook", "trace", "replace/s0/g1/modle"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert one_line(done.stdout, done.stderr) == refused(here, "trace", "replace/s0/g1/modle")
