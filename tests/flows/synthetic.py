@@ -112,8 +112,9 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition, seconds: float = 30, every: float = 0.02) -> None:
+    """Wait for at most so many seconds until `condition()`; ask a server seldom, for it has other work to do on the same cores."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -172,7 +172,7 @@ def test_it_goes_on_later_and_when_the_preloaded_process_is_killed_another_tries
         return [p for p in mine if "--serve" in (p.info["cmdline"] or []) and p.children()]
 
     victims: list[psutil.Process] = []
-    wait_for(lambda: victims.extend(forks()) or victims, 120)  # asked once: a fork may end at any moment
+    wait_for(lambda: victims.extend(forks()) or victims, 120, every=0.1)  # asked once: a fork may end at any moment
     os.kill(victims[0].pid, signal.SIGKILL)
     said, _ = process.communicate(timeout=600)
     assert process.returncode == STOPPED, said
@@ -190,9 +190,9 @@ def test_a_scheduled_run_fires_and_completes_as_if_nothing_had_been_broken_off(p
     def have(*states: str) -> bool:
         return any(run["auto_scheduled"] and run["state_type"] in states for run in runs())
 
-    wait_for(lambda: have("RUNNING", "COMPLETED"), 240)
+    wait_for(lambda: have("RUNNING", "COMPLETED"), 240, every=0.5)
     post(f"{served}/api/deployments/{deployment(served, 'breed/nightly')}/pause_deployment")  # other tests need their turn
-    wait_for(lambda: have("COMPLETED") and not have("SCHEDULED", "PENDING", "RUNNING"), 240)
+    wait_for(lambda: have("COMPLETED") and not have("SCHEDULED", "PENDING", "RUNNING"), 240, every=0.5)
     assert (project / "dvc.lock").read_bytes() == (bred / "dvc.lock").read_bytes()
 
 
@@ -229,7 +229,7 @@ def test_a_browser_shows_the_run_its_artifacts_and_logs_and_asks_nobody_else(pro
 
         def shows(path: str, *texts: str) -> None:
             driver.get(served + path)
-            wait_for(lambda: all(text in driver.find_element("tag name", "body").text for text in texts), 60)
+            wait_for(lambda: all(text in driver.find_element("tag name", "body").text for text in texts), 60, every=0.2)
 
         shows(f"/v2/runs/flow-run/{run['id']}?tab=TaskRuns", "breed: 2 regimes x 1 seeds, g0-g1", "validate-training@")
         shows(f"/v2/runs/flow-run/{run['id']}?tab=Artifacts", "receipt-replace-s0-g1-training")
@@ -250,7 +250,7 @@ def trigger(url: str, name: str, **values) -> dict:
     def state() -> dict:
         return get(f"{url}/api/flow_runs/{run}")
 
-    wait_for(lambda: state()["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 400)
+    wait_for(lambda: state()["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 400, every=0.5)
     return state()
 
 
@@ -269,7 +269,7 @@ def test_the_audit_flow_passes_and_names_an_altered_file(project, served):
     def events() -> list[dict]:
         return ask(served, "/events/filter", filter={"event": {"prefix": ["herdbook.audit."]}})["events"]
 
-    wait_for(events, 60)
+    wait_for(events, 60, every=0.5)
     assert "dataset" in events()[0]["payload"]["kinds"]
 
 
