@@ -16,7 +16,7 @@ os.environ.update(PINS)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without it, and they their children
 
 LONG = (
-    "flows/test_breed.py", "test_curation.py", "test_end_to_end.py", "herdbook/test_replay.py", "flows/test_pipeline.py",
+    "flows/test_breed.py", "test_end_to_end.py", "test_curation.py", "herdbook/test_replay.py", "flows/test_pipeline.py",
     "herdbook/test_audit.py", "herdbook/test_versions.py",
 )  # fmt: skip
 
