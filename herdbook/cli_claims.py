@@ -128,10 +128,10 @@ def claims(as_json: Json = False) -> None:
 
 
 def _drawn(found: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("claim", "standing", "verdict", show_lines=True)
+    table = Table(*(Column(name, overflow="fold") for name in ("claim", "standing", "verdict")), show_lines=True)
     for claim in found:
         because = "; ".join(claim["exploratory_because"])
         standing = f"registered as number {claim['registration']}" if claim["registered"] else f"EXPLORATORY: {because}"

@@ -18,7 +18,8 @@ from herdbook.layout import CODE, CONSTRAINTS
 
 Fingerprint = dict[str, dict[str, str]]  # modules: path -> sha256; packages: name -> pinned version
 
-_NAMED_OTHERWISE = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}  # import name -> package, where they differ by more than dashes
+# Import name -> package, where they differ by more than dashes.
+_NAMED_OTHERWISE = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
 
 
 def closure(path: Path, root: Path) -> set[Path]:

@@ -54,7 +54,7 @@ def _case(entry: Entry) -> Iterator[str]:
     if source is None:
         yield "Source: none."
     else:
-        yield f"Source: {text(source['cite'])}. This {'is' if replicates(document) else 'is no'} replication of it."
+        yield f"Source: {text(source['cite'])}. This is {'a' if replicates(document) else 'no'} replication of it."
     yield ""
     yield f"Collapse here means {text(collapse['name'])}: {text(collapse['sentence'])} ({text(collapse['source'])})"
 
@@ -119,7 +119,7 @@ def _limits(entry: Entry) -> Iterator[str]:
     document, power = result["document"], result["power"]
     yield from ("## Limits", "")
     num_pairs = len(result["pairs"])
-    yield f"- {num_pairs} {'pair' if num_pairs == 1 else 'pairs'} of {len(document['seeds'])} seeds, of one corpus and one size of model"
+    yield f"- pairs: {num_pairs}, of {len(document['seeds'])} seeds, all of one corpus and one size of model"
     if power:
         seen = "no effect at all" if power["detectable"] is None else f"effects from {_number(power['detectable'])} on"
         needed = "more than can be given" if power["seeds_needed"] is None else str(power["seeds_needed"])
@@ -128,7 +128,7 @@ def _limits(entry: Entry) -> Iterator[str]:
         yield f"- without assuming a distribution, this many pairs give no two-sided p below {_number(result['p']['smallest_by_flips'])}"
     bounds = " and ".join(map(_number, document["equivalence"]))
     yield f"- judged by {text(document['estimator'])} against the bounds {bounds}; intervals are Student's, unadjusted"
-    yield f"- the family is {family['size']} claims at level {_number(family['alpha'])}, of {family['num_ever_registered']} ever registered"
+    yield f"- level {_number(family['alpha'])} for a family of {family['size']}; {family['num_ever_registered']} ever registered"
 
 
 def _again(entry: Entry) -> Iterator[str]:

@@ -12,14 +12,13 @@ from pydantic import ValidationError
 
 from herdbook.chain import linked, parse_chain, read_chain, write_chain
 from herdbook.claims import Claim, Standing
-from herdbook.code import closure
 from herdbook.control import Contrast, Id, Part
 from herdbook.errors import ClaimError
 from herdbook.files import canonical_json, digest, digest_bytes, strict_yaml
 from herdbook.layout import EXPECTATIONS, PARAMS, REGISTER
 
 SCHEMA = 1
-_ANALYSIS = Path("herdbook/judging.py")  # all that it imports is the analysis
+_ANALYSIS = ("claims", "control", "judgement", "judging")  # of herdbook/: what a claim is, and how it is judged
 _GROWING = ("births", "bred", "generations", "seeds")  # of params.yaml: one more undoes no registration, for a claim names its own
 _SHOWN = 2  # places where results were found, in a reason
 
@@ -29,7 +28,7 @@ class Conditions(Part):
 
     params: str  # params.yaml less seeds and generations
     policies: str  # expectations/
-    analysis: str  # herdbook/judging.py and all that it imports
+    analysis: str  # the modules of herdbook/ that say what a claim is and how it is judged
 
 
 class Registration(Part):
@@ -68,7 +67,7 @@ def conditions(root: Path) -> Conditions:
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ClaimError(f"{PARAMS}: cannot be read ({' '.join(str(error).split())[:200]}); correct it") from error
     policies = {path.name: digest(path) for path in sorted((root / EXPECTATIONS).glob("*.yaml"))}
-    code = {path.relative_to(root).as_posix(): digest(path) for path in sorted(closure(root / _ANALYSIS, root))}
+    code = {name: digest(root / "herdbook" / f"{name}.py") for name in _ANALYSIS}
     return Conditions(params=params, policies=_digest(policies), analysis=_digest(code))
 
 

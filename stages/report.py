@@ -239,13 +239,10 @@ def _hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def main(args: list[str]) -> None:
-    """Report: no arguments."""
-    import vl_convert
-
-    params = read_params(PARAMS)
+def read_run(params: Params) -> Run:
+    """All that the report tells of, as it lies in the working directory."""
     gates = {name: regime.gate for name, regime in params.regimes.items()}
-    run = Run(
+    return Run(
         params=params,
         generations=read_generations(gates, params.seeds, params.generations),
         metrics=read_object(METRICS),
@@ -256,4 +253,11 @@ def main(args: list[str]) -> None:
         judged=read_object(VERDICT_RECORD),
         calibrations=[{**found, "sheets": sheets_of(found["name"])} for found in results()],
     )
+
+
+def main(args: list[str]) -> None:
+    """Report: no arguments."""
+    import vl_convert
+
+    run = read_run(read_params(PARAMS))
     write_text(REPORT, page(run, vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)))

@@ -8,6 +8,10 @@ from typing import Any
 
 import yaml
 
+from herdbook.calibration.check import CALIBRATION, NAMES, Check, Outcome, result
+from herdbook.experiment import NOTHING_CLAIMED
+from herdbook.layout import HYPOTHESES
+
 DECODING = {"num_rows": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "num_beams": 1, "repetition_penalty": 1.0}
 BOOK = {"root": "ab" * 32, "num_entries": 5, "num_not_bred": 0}
 EXAMPLES = [{"prompt": "Once", "text": "upon a time"}]
@@ -79,6 +83,13 @@ def write_not_bred(folder: Path) -> None:
         write(folder / f"{name}.json", NOT_BRED)
 
 
+def write_calibrations(root: Path, failed: Sequence[str] = ()) -> None:
+    """A result of each calibration, of one check, which passed unless its name is among `failed`."""
+    for name in NAMES:
+        check = Check(f"what {name} <b>shows</b>", "a paper", 1.0, 3.0 if name in failed else 1.0, 0.0, 2.0)
+        write(root / CALIBRATION / name / "result.json", result(name, {}, Outcome([check], [])))
+
+
 def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] = ("s0", "s1"), num_generations: int = 3) -> Path:
     """params.yaml with `regimes` (name -> gate) and a records/ tree in which all was bred and passed; the tree's path.
 
@@ -95,6 +106,9 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
     (root / "params.yaml").write_text(yaml.safe_dump({**whole, **policies, **lists}, sort_keys=False))
 
     write(root / "reports/book.json", BOOK)
+    write_calibrations(root)
+    (root / HYPOTHESES).write_text(NOTHING_CLAIMED)
+    (root / "herdbook").symlink_to(Path(__file__).parents[1] / "herdbook")  # a claim is registered under the code that judges it
     records = root / "records"
     write(records / "human/split.json", {})
     write(records / "human/profile.json", {**profile(0.5), **dict.fromkeys(NLL)})

@@ -57,7 +57,8 @@ def wanted_stages() -> set[str]:
     for stage, body in PIPELINE.items():
         cells = [""]
         for values in body.get("matrix", {}).values():
-            cells = [f"{cell}-{value}" if cell else value for cell in cells for value in dims[values]]
+            named = values if isinstance(values, list) else dims[values]
+            cells = [f"{cell}-{value}" if cell else value for cell in cells for value in named]
         names |= {f"{stage}@{cell}" if cell else stage for cell in cells}
     return names
 

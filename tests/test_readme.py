@@ -9,14 +9,15 @@ import yaml
 
 from herdbook.cli import app
 from tests.pipeline import PIPELINE, ROOT, module_of
-from tests.readme import with_figures
+from tests.readme import BLOCKS, with_results
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(typer.main.get_command(app).commands)
 
 
-def test_the_table_and_the_root_are_those_of_the_committed_run():
-    assert with_figures(README) == README, "run `python -m tests.readme`"
+@pytest.mark.parametrize("document", BLOCKS)
+def test_the_results_that_a_document_tells_are_those_committed(document):
+    assert with_results(document) == (ROOT / document).read_text(), "run `python -m tests.readme`"
 
 
 def test_human_distinct_2_is_that_of_the_committed_measurement():

@@ -78,6 +78,7 @@ def test_a_chain_cut_within_a_line_or_not_of_text_is_refused(tmp_path):
 
 def test_a_key_that_stands_twice_is_refused():
     line = canonical_line(chain("a")[0])
-    assert json.loads(twice := line[:-1] + ',"word":"a"}') == json.loads(line)
+    twice = line[:-1] + ',"word":"a"}'
+    assert json.loads(twice) == json.loads(line)
     with pytest.raises(ClaimError, match="line 1"):
         parse_chain(f"{twice}\n", "chain.jsonl")

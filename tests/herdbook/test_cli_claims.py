@@ -11,6 +11,7 @@ from herdbook.layout import JOURNAL, JOURNAL_INDEX, VERDICT_RECORD
 from herdbook.registration import read_register
 from tests import lab
 from tests.herdbook.test_judging import CLEAR
+from tests.miniature import commit
 
 ID = lab.ID
 app = typer.Typer()
@@ -103,6 +104,34 @@ def test_register_refuses_a_claim_whose_control_is_not_bred(root):
     path.write_text(path.read_text().replace("replace g3\n    control: replace g0", "replace g3\n    control: gone g0"))
     with pytest.raises(ClaimError, match=f"^{ID}: control replace-degrades: gone is none of regimes"):
         said("register")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metric": "offspring_distinct_2"},
+        {"direction": "less"},
+        {"equivalence": [-0.1, 0.1]},
+        {"seeds": ["s3", "s4"]},
+        {"stopping": {"looks": [2, 3]}},
+        {"exclusions": "not_bred"},
+        {"contrast": {"treatment": "replace g2", "control": "accumulate g2"}},
+        {"contrast": {"treatment": "replace g3", "control": "anchored g3"}},
+        {"id": "another"},
+    ],
+)
+def test_whatever_is_changed_after_the_results_is_marked_and_registering_it_anew_does_not_help(root, change):
+    said("register")
+    commit(root, "registered")
+    lab.write_lock(root, *(f"train@{regime}-{seed}-g1" for regime in ("replace", "accumulate") for seed in ("s3", "s4", "s5")))
+    commit(root, "bred")
+    assert told()[0]["registered"]
+    lab.write_hypotheses(root, change)
+    assert not told()[0]["registered"]
+    assert "EXPLORATORY" in said("register")
+    assert not told()[0]["registered"]
+    lab.write_hypotheses(root)
+    assert told()[0]["registered"] == (change == {"id": "another"})  # its own registration is still the last of its id
 
 
 @pytest.mark.parametrize("command", ["register", "publish"])

@@ -159,7 +159,8 @@ def test_text_of_a_claim_is_only_text(root):
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
-        ("held_out_loss_nats", "held_out_loss_nats"), ("_a_ b_", "\\_a\\_ b\\_"), ("- a", "\\- a"), ("12) a-b", "12\\) a-b"), ("3.5 a", "3\\.5 a"),
+        ("held_out_loss_nats", "held_out_loss_nats"), ("_a_ b_", "\\_a\\_ b\\_"), ("- a", "\\- a"), ("12) a-b", "12\\) a-b"),
+        ("3.5 a", "3\\.5 a"),
         ("a & <b>", "a &amp; &lt;b&gt;"), ("a\\b", "a\\\\b"), ("a\nb\x1b[0m", "a\\\\nb\\\\x1b\\[0m"), ("", ""), (7, "7"),
     ],
 )  # fmt: skip
@@ -261,7 +262,7 @@ def test_verdicts_on_other_claims_or_with_another_standing_are_not_published(roo
         publish()
     lab.write_hypotheses(root)
     write_register([], root / "journal/register.jsonl")
-    with pytest.raises(ClaimError, match="says registered, by the register it is exploratory .it was never registered."):
+    with pytest.raises(ClaimError, match=r"says registered, by the register it is exploratory \(it was never registered\)"):
         publish()
     assert not PUBLICATIONS.exists()
 

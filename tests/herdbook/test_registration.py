@@ -170,7 +170,7 @@ def test_conditions_hold_while_only_seeds_and_generations_are_added(laboratory):
 
 def test_conditions_are_of_policies_and_of_the_code_of_the_analysis_alone(laboratory):
     now = conditions(laboratory)
-    policy, code = laboratory / "expectations/human_rows.yaml", laboratory / "herdbook/wording.py"
+    policy, code = laboratory / "expectations/human_rows.yaml", laboratory / "herdbook/judgement.py"
     assert changed(laboratory, policy, policy.read_text() + "\n").policies != now.policies
     assert changed(laboratory, laboratory / "expectations/new.yaml", "").policies != now.policies
     assert changed(laboratory, laboratory / "expectations/README.md", "words") == now
@@ -184,5 +184,5 @@ def test_the_same_files_elsewhere_are_the_same_conditions(laboratory, tmp_path):
 
 @pytest.mark.parametrize("text", ["train: [", "- a list", "train: .nan", "train: 2026-01-01"])
 def test_params_that_cannot_be_read_are_refused(laboratory, text):
-    with pytest.raises(ClaimError, match="params.yaml: cannot be read"):
+    with pytest.raises(ClaimError, match=r"params\.yaml: cannot be read"):
         changed(laboratory, laboratory / "params.yaml", text)

@@ -58,18 +58,7 @@ def project(tmp_path, monkeypatch):
 
 def rendered(bundle="window.vegaEmbed = null;"):
     """The page as it stands in the working directory, without the charting library."""
-    params = read_params(PARAMS)
-    gates = {name: regime.gate for name, regime in params.regimes.items()}
-    run = report.Run(
-        params=params,
-        generations=read_generations(gates, params.seeds, params.generations),
-        metrics=report.read_object(report.METRICS),
-        lines=report.read_lines(params),
-        human=report.read_object(report.HUMAN_PROFILE),
-        human_verdict="passed",
-        book=made.BOOK,
-    )
-    return report.page(run, bundle)
+    return report.page(report.read_run(read_params(PARAMS)), bundle)
 
 
 def test_the_report_is_one_file_that_asks_for_nothing_and_holds_the_library_once(project):
