@@ -14,7 +14,9 @@ from pathlib import Path
 
 from bench.machine import machine
 from herdbook.files import read_json, write_json
+from herdbook.layout import VERDICT_RECORD
 from tests.flows import synthetic
+from tests.records import write_calibrations
 
 SHAPES = {50: (2, 3, 4), 400: (6, 6, 5), 1500: (10, 10, 7)}  # about so many stages: regimes, seeds, births
 SERIAL = (7, 6, 5)  # 464 stages
@@ -58,6 +60,8 @@ def project(folder: str, shape: tuple[int, int, int], name: str) -> Path:
     root = synthetic.build(Path(folder, name), *shape)
     (root / "reports").mkdir()
     (root / "reports/metrics.json").write_text("{}")
+    write_json(root / VERDICT_RECORD, {"claims": [], "calibration_failed": []})
+    write_calibrations(root)
     return root
 
 

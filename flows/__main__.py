@@ -48,8 +48,11 @@ def _run(params: Params, jobs: int) -> int:
         with messages.status("comparing files with dvc.lock"):
             is_stale = any(map(pipeline.is_changed, pipeline.plan))
         status = _flow(pipeline, params, jobs) if is_stale else 0
-    if status:
-        return status
+    return status or tell()
+
+
+def tell() -> int:
+    """Print what the run came to, as it stands in reports/; the exit status that this calls for."""
     metrics, judged = read_json(METRICS), read_json(VERDICT_RECORD)
     out = Console(highlight=False)
     out.print(calibration_table(results()))

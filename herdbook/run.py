@@ -5,11 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
+from herdbook.claims import read_hypotheses
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
-from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, PARAMS, RECORDS, RUNS
+from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, HYPOTHESES, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
 from herdbook.recipe import needs_of, parse_steps
+from herdbook.registration import read_register
 from herdbook.tasks import parse_task
 from herdbook.teacher.settings import TeacherSettings, parse_teacher
 
@@ -21,6 +23,8 @@ _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside
 def demand_ready() -> Params:
     """The parameters, when a run can begin; HerdbookError for what would stop it hours later."""
     params = read_params(PARAMS)
+    read_hypotheses(HYPOTHESES)
+    read_register()
     recipes = {name: parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps") for name, regime in params.regimes.items()}
     if params.task:
         _demand_fitting(params)

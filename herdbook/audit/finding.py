@@ -7,14 +7,28 @@ from pathlib import Path
 import pyarrow as pa
 
 from herdbook.errors import HerdbookError
-from herdbook.layout import BASE_MODEL, BOOK, CODE, CONSTRAINTS, CORPUS, EXPECTATIONS, LOCK, PARAMS, PRETRAINED, RECORDS, RUNS
+from herdbook.layout import (
+    BASE_MODEL,
+    BOOK,
+    CODE,
+    CONSTRAINTS,
+    CORPUS,
+    EXPECTATIONS,
+    HYPOTHESES,
+    JOURNAL,
+    LOCK,
+    PARAMS,
+    PRETRAINED,
+    RECORDS,
+    RUNS,
+)
 from herdbook.snapshot import MissingError
 
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, OSError, pa.ArrowException)
 _BY_TOP = {
     LOCK.name: "lock", "dvc.yaml": "lock", PARAMS.name: "params", CORPUS.name: "corpus", f"{CORPUS}.dvc": "corpus",
     CONSTRAINTS.name: "code", "herdbook": "code", "stages": "code", EXPECTATIONS.name: "policy", BOOK.name: "entry",
-    PRETRAINED.name: "model", RUNS.name: "dataset",
+    PRETRAINED.name: "model", RUNS.name: "dataset", HYPOTHESES.name: "claim", JOURNAL.name: "journal",
 }  # fmt: skip
 
 

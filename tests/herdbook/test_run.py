@@ -19,19 +19,19 @@ PARAMS = read_params(ROOT / "params.yaml")
 def test_what_no_parameter_names_is_stale(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (
-        "runs/replace/s0/g1",
-        "runs/replace/s0/g9",
+        "runs/replace/s3/g1",
+        "runs/replace/s3/g9",
         "records/gone/s0/g0",
         "records/replace/s7/g0",
         "runs/human/base",
-        "runs/founder/s0/g0",
+        "runs/founder/s3/g0",
     ):
         Path(name).mkdir(parents=True)
-    stale = [Path("runs/replace/s0/g9"), Path("records/gone"), Path("records/replace/s7")]
+    stale = [Path("runs/replace/s3/g9"), Path("records/gone"), Path("records/replace/s7")]
     assert sorted(run.stale(PARAMS)) == sorted(stale)
     run.prune(PARAMS)
     assert run.stale(PARAMS) == []
-    assert Path("runs/replace/s0/g1").is_dir()
+    assert Path("runs/replace/s3/g1").is_dir()
 
 
 def test_nothing_is_stale_before_the_first_run(tmp_path, monkeypatch):
@@ -44,6 +44,8 @@ def project(tmp_path, monkeypatch):
     """A folder with the default parameters and a corpus of one document."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copy(ROOT / "hypotheses.yaml", "hypotheses.yaml")
+    shutil.copytree(ROOT / "journal", "journal")
     write_corpus(pa.Table.from_pylist([{field.name: "text" for field in CORPUS}], schema=CORPUS), Path("data"))
     return tmp_path
 
@@ -88,6 +90,9 @@ def problems(block_tokens, prompt_tokens, **task) -> None:
         (lambda: problems(16, 8), "sample.prompt_tokens is 8, but a question of this task has 7 characters"),
         (lambda: problems(13, 7), "prepare.block_tokens is 13, but a problem of this task has up to 13 characters and the end mark"),
         (lambda: Path("params.yaml").unlink(), "params.yaml: cannot be read"),
+        (lambda: Path("hypotheses.yaml").unlink(), "hypotheses.yaml: cannot be read"),
+        (lambda: Path("hypotheses.yaml").write_text("analysis: 1"), "hypotheses.yaml: alpha is missing"),
+        (lambda: Path("journal/register.jsonl").write_text("{}\n"), "register.jsonl: line 1"),
         (unknown_step, "regimes.curated.recipe.steps"),
         (lambda: shutil.rmtree("data"), "make it with herdbook corpus"),
         (lambda: Path("data.dvc").write_text("outs:\n- {md5: 0, path: data}\n"), "data.dvc records 0"),

@@ -3,7 +3,8 @@ import copy
 import pytest
 from rich.console import Console
 
-from herdbook.summary import Row, closing_table, num_stopped, table
+from herdbook.calibration.check import Check, Outcome, result
+from herdbook.summary import Row, calibration_table, closing_table, num_stopped, table, verdict_lines
 
 FIGURE = {"mean": 5.0618, "std": 0.01149}
 NOTHING = {"mean": None, "std": None}
@@ -56,3 +57,16 @@ def test_no_figure_is_cut_on_a_terminal_of_eighty_columns(width):
         console.print(closing_table({"accumulate": METRICS["curated"]}))
     assert shown.get().count("5.062±0.011") == 3
     assert "…" not in shown.get()
+
+
+def test_calibrations_stand_with_what_lies_outside_its_interval():
+    checks = [Check("slope", "a paper", 1.0, found, 0.0, 2.0) for found in (1.5, 3.0)]
+    drawn = calibration_table([result("regression", {}, Outcome(checks, [])), result("discrete", {}, Outcome(checks[:1], []))])
+    cells = [list(column.cells) for column in drawn.columns]
+    assert cells[:3] == [["regression", "discrete"], ["2", "1"], ["1", "1"]]
+    assert cells[3] == ["slope: found 3, known 1, allowed 0 to 2, which is outside.", "-"]
+
+
+def test_a_verdict_is_a_line_that_cannot_steer_a_terminal():
+    lines = verdict_lines({"claims": [{"id": "tails", "in_words": "supported: replace is \x1b[31m above"}]})
+    assert [line.plain for line in lines] == ["tails: supported: replace is \\x1b[31m above"]
