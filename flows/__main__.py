@@ -21,7 +21,7 @@ from flows.turn import turn
 from flows.walk import Outcome, num_cores
 from herdbook.attest import demand_key
 from herdbook.calibration.check import results
-from herdbook.errors import HerdbookError
+from herdbook.errors import HerdbookError, one_line
 from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, METRICS, REPORT, VERDICT_RECORD
 from herdbook.params import Params
@@ -63,7 +63,7 @@ def tell() -> int:
     print(f"book: {book['num_entries']} entries, root {book['root']} (herdbook audit checks it, herdbook trace NAME reads it)")
     print(f"report: {REPORT.resolve()}")
     if failed := judged["calibration_failed"]:
-        print(f"calibration failed: {', '.join(failed)}; no verdict stands until it passes (see the report)")
+        print(f"calibration failed: {one_line(', '.join(failed))}; no verdict stands until it passes (see the report)")
         return CALIBRATION_FAILED
     if stopped := num_stopped(metrics):
         print(f"{stopped} generations were not bred: a gate ended their lineage (see the report)")

@@ -13,7 +13,7 @@ from flows.propose import demand_proposable, propose
 from flows.turn import WhenBusy
 from herdbook.files import write_text
 from herdbook.grow import with_one_more_generation
-from herdbook.layout import BOOK_ROOT, GENERATIONS, LOCK, METRICS, PARAMS, VERDICT_RECORD
+from herdbook.layout import BOOK_ROOT, CALIBRATION, GENERATIONS, LOCK, METRICS, PARAMS, VERDICT_RECORD
 
 
 @flow(name="next-generation", persist_result=False)
@@ -31,7 +31,7 @@ def _grow(jobs: int | None) -> State:
     with _params(grown) as keep:
         state = breed_here(jobs)
         if state.is_completed():
-            files = list(map(str, (PARAMS, LOCK, BOOK_ROOT, METRICS, GENERATIONS, VERDICT_RECORD)))
+            files = list(map(str, (PARAMS, LOCK, BOOK_ROOT, METRICS, GENERATIONS, VERDICT_RECORD, CALIBRATION)))
             commit = propose(Path.cwd(), branch, parent, files, f"Breed {child}")
             get_run_logger().info("proposed as branch %s (%s)", branch, commit[:12])
             keep()

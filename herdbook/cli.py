@@ -65,7 +65,8 @@ def run(
 ) -> None:
     """Make the corpus if it is missing, run the pipeline, and print what came out.
 
-    Exit status: 0 where every lineage was bred, 3 where a gate ended one, 5 where a calibration failed, 1 on an error, 130 when interrupted.
+    Exit status: 0 where every lineage was bred, 3 where a gate ended one, 5 where a calibration failed, 1 on an error,
+    130 when interrupted.
 
     Example: herdbook run --jobs 2"""
     from herdbook.params import read_params

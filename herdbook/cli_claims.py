@@ -10,7 +10,7 @@ from rich.console import Console
 
 from herdbook.cli_book import Json
 from herdbook.errors import ClaimError, one_line
-from herdbook.layout import HYPOTHESES, JOURNAL, PARAMS, VERDICT_RECORD
+from herdbook.layout import GENERATIONS, HYPOTHESES, JOURNAL, PARAMS, VERDICT_RECORD
 
 if TYPE_CHECKING:
     from herdbook.claims import Claim, Hypotheses
@@ -80,9 +80,12 @@ def _found(name: str, hypotheses: "Hypotheses") -> "Claim":
 
 def demand_named(claim: "Claim", params: "Params") -> None:
     """Refuse a claim on what params.yaml does not breed: a regime, a generation or a seed, of its controls too."""
+    measured = _metrics()
     for part in (claim, *claim.controls):
         where = claim.id if part is claim else f"{claim.id}: control {part.id}"
         sides = (part.contrast.treatment, part.contrast.control)
+        if part.metric not in measured:
+            raise ClaimError(f"{where}: metric {part.metric} is no column of {GENERATIONS}, such as {', '.join(measured[:3])}; correct it")
         for key, named, known in (
             ("regimes", [side.regime for side in sides], list(params.regimes)),
             ("generations", [f"g{side.generation}" for side in sides], list(params.generations)),
@@ -92,6 +95,14 @@ def demand_named(claim: "Claim", params: "Params") -> None:
                 raise ClaimError(
                     f"{where}: {unknown[0]} is none of {key} in {PARAMS} ({', '.join(known)}); add it there, or correct the claim"
                 )
+
+
+def _metrics() -> list[str]:
+    """What can be compared: the charted figures and, where there is a table of generations, its other columns."""
+    from herdbook.figures import FIGURES
+
+    columns = GENERATIONS.read_text(encoding="utf-8").split("\n")[0].split(",") if GENERATIONS.is_file() else []
+    return [*(figure.column for figure in FIGURES), *columns]
 
 
 def claims(as_json: Json = False) -> None:

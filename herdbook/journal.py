@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from herdbook.calibration.check import results
 from herdbook.chain import linked, parse_chain, read_chain, write_chain
 from herdbook.claims import Claim, Hypotheses, read_hypotheses
 from herdbook.control import Id, Part
@@ -18,9 +19,20 @@ from herdbook.files import canonical_json, digest_bytes, write_text
 from herdbook.journal_entry import Notes, entry_of, parse_notes
 from herdbook.journal_page import page, text
 from herdbook.judgement import Verdict
-from herdbook.layout import BOOK_ROOT, CLAIM_NOTES, HYPOTHESES, JOURNAL, JOURNAL_INDEX, PUBLICATIONS, REGISTER, VERDICT_RECORD
+from herdbook.layout import (
+    BOOK_ROOT,
+    CLAIM_NOTES,
+    GENERATIONS,
+    HYPOTHESES,
+    JOURNAL,
+    JOURNAL_INDEX,
+    PUBLICATIONS,
+    REGISTER,
+    VERDICT_RECORD,
+)
 from herdbook.records import read_object
 from herdbook.registration import Conditions, Registration, conditions, ever_registered, last_of, read_register, standing
+from herdbook.verdicts import verdicts
 
 SCHEMA = 1
 SUFFIXES = ("md", "json", "svg")  # of the files of an entry
@@ -93,16 +105,17 @@ def publish(names: Sequence[str] = ()) -> list[Published]:
     hypotheses, registrations, before = read_hypotheses(HYPOTHESES), read_register(), read_publications()
     judged, root = read_object(VERDICT_RECORD), str(read_object(BOOK_ROOT).get("root"))
     try:
-        stale = next(unlike(judged, hypotheses, registrations, conditions(Path())), None)
-    except (KeyError, TypeError, AttributeError) as error:
+        table = GENERATIONS.read_text(encoding="utf-8")
+        stale = next(unlike(judged, hypotheses, registrations, conditions(Path()), table, results()), None)
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         raise ClaimError(f"{VERDICT_RECORD}: not of the form that compare writes ({error!r}); judge anew: dvc repro compare") from error
     if stale:
         raise ClaimError(f"{VERDICT_RECORD}: {stale}; judge anew: dvc repro compare")
-    results = {result["id"]: result for result in judged["claims"]}
-    if unknown := [name for name in names if name not in results]:
-        raise ClaimError(f"{unknown[0]}: no claim of {HYPOTHESES}; there are {', '.join(results) or 'none'}")
+    found = {result["id"]: result for result in judged["claims"]}
+    if unknown := [name for name in names if name not in found]:
+        raise ClaimError(f"{unknown[0]}: no claim of {HYPOTHESES}; there are {', '.join(found) or 'none'}")
     published = []
-    for name, result in results.items():
+    for name, result in found.items():
         if not names or name in names:
             entry = entry_of(result, judged, registrations, root, _notes(name))
             published.append(_published(entry, before))
@@ -113,7 +126,10 @@ def publish(names: Sequence[str] = ()) -> list[Published]:
 
 def _notes(name: str) -> Notes:
     path = CLAIM_NOTES / f"{name}.md"
-    return parse_notes(path.read_text(encoding="utf-8")) if path.is_file() else Notes()
+    try:
+        return parse_notes(path.read_text(encoding="utf-8")) if path.is_file() else Notes()
+    except ValueError as error:
+        raise ClaimError(f"{path}: not UTF-8 ({error}); correct it") from error
 
 
 def _published(entry: Mapping[str, Any], before: Sequence[Publication]) -> Published:
@@ -140,8 +156,28 @@ def _published(entry: Mapping[str, Any], before: Sequence[Publication]) -> Publi
     return Published(new, True)
 
 
-def unlike(judged: Mapping[str, Any], hypotheses: Hypotheses, registrations: Sequence[Registration], now: Conditions) -> Iterator[str]:
-    """In what verdicts are not on the claims of hypotheses.yaml, with the standing that the register gives each."""
+def unlike(
+    judged: Mapping[str, Any],
+    hypotheses: Hypotheses,
+    registrations: Sequence[Registration],
+    now: Conditions,
+    table: str,
+    calibrations: Sequence[Mapping[str, Any]],
+) -> Iterator[str]:
+    """In what verdicts are not those on the claims of hypotheses.yaml that register, table of generations and calibrations give."""
+    if faults := list(_unlike_claims(judged, hypotheses, registrations, now)):
+        yield from faults
+        return
+    anew = {one["id"]: one for one in verdicts(hypotheses, registrations, now, table, calibrations)["claims"]}
+    for result in judged["claims"]:
+        other = anew.get(result["id"], result)
+        if result != other:
+            yield f"the verdict on {result['id']} is {result['verdict']}, {GENERATIONS} gives {other['verdict']} or other figures"
+
+
+def _unlike_claims(
+    judged: Mapping[str, Any], hypotheses: Hypotheses, registrations: Sequence[Registration], now: Conditions
+) -> Iterator[str]:
     results = {result["id"]: result for result in judged["claims"]}
     claims = {claim.id: claim for claim in hypotheses.claims}
     for name in sorted({*results, *claims}):
@@ -168,7 +204,7 @@ def _unlike(result: Mapping[str, Any], claim: Claim, registrations: Sequence[Reg
 def write_index(hypotheses: Hypotheses, registrations: Sequence[Registration], publications: Sequence[Publication]) -> None:
     """Write journal/README.md."""
     wanted = index({claim.id: claim.digest for claim in hypotheses.claims}, registrations, publications)
-    if not JOURNAL_INDEX.is_file() or JOURNAL_INDEX.read_text(encoding="utf-8") != wanted:
+    if not JOURNAL_INDEX.is_file() or JOURNAL_INDEX.read_bytes() != wanted.encode():
         write_text(JOURNAL_INDEX, wanted)
 
 
@@ -214,7 +250,7 @@ def _fate(
     elif not superseded:
         yield "registered, not yet published"
     if superseded and last is not None:
-        yield f"superseded by number {last.number}"
+        yield f"superseded by number {last.number}{'' if own else ', not published'}"
     elif one.id not in claimed:
         yield f"dropped from {HYPOTHESES}"
     elif claimed[one.id] != one.claim_digest:

@@ -18,7 +18,7 @@ from herdbook.registration import Registration, amended, ever_registered
 SCHEMA = 1
 _REPLICATION = {"supported": "[Re]", "refuted": "[¬Re]", "equivalent": "[¬Re]", "inconclusive": "[Re, inconclusive]"}
 _ARXIV = re.compile(r"\d{4}\.\d{4,5}")
-_HEADING = re.compile(r"#{1,6} +(.*?)[ #]*")
+_HEADING = re.compile(r"(#{1,6}) +(.*?)[ #]*")
 _DEVIATIONS = "deviations"
 
 Record = Mapping[str, Any]
@@ -36,12 +36,12 @@ def parse_notes(text: str) -> Notes:
     """The section under a heading Deviations, and all the rest; lines without what could steer a terminal or reorder text."""
     why: list[str] = []
     deviations: list[str] = []
-    part = why
+    part, depth = why, 0
     for line in text.splitlines():
         found = _HEADING.fullmatch(line.strip())
-        is_theirs = found is not None and found[1].lower() == _DEVIATIONS
-        if found:
-            part = deviations if is_theirs else why
+        is_theirs = found is not None and found[2].lower() == _DEVIATIONS
+        if found and (is_theirs or part is why or len(found[1]) <= depth):
+            part, depth = (deviations if is_theirs else why), len(found[1])
         if not is_theirs:
             part.append(one_line(line.rstrip().expandtabs(4)))
     return Notes("\n".join(why).strip("\n"), "\n".join(deviations).strip("\n"))

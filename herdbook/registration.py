@@ -101,6 +101,10 @@ def _registration(link: Mapping[str, Any], place: str, where: str) -> Registrati
         raise ClaimError(f"{place}: {key}: {fault['msg']}, so it was altered; restore it: git checkout {where}") from error
     if _digest(found.claim) != found.claim_digest or found.claim.get("id") != found.id:
         raise ClaimError(f"{place}: its claim is not the one that its digest or its id names; restore it: git checkout {where}")
+    try:
+        _ = found.contrast, found.seeds, str(found.claim["sentence"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ClaimError(f"{place}: its claim has no contrast, seeds or sentence; restore it: git checkout {where}") from error
     return found
 
 
@@ -135,8 +139,8 @@ def is_registered(claim: Claim, now: Conditions, registrations: Sequence[Registr
 
 
 def ever_registered(registrations: Iterable[Registration]) -> set[str]:
-    """The ids of all claims that were ever registered: the family that verdicts are adjusted for."""
-    return {one.id for one in registrations}
+    """The digests of all claims that were ever registered, the family that verdicts are adjusted for: a claim tried anew is one more."""
+    return {one.claim_digest for one in registrations}
 
 
 def amended(claim_id: str, registrations: Sequence[Registration]) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from herdbook.claims import read_hypotheses
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
-from herdbook.layout import CODE, CORPUS, FOUNDER, HUMAN, HYPOTHESES, PARAMS, RECORDS, RUNS
+from herdbook.layout import CALIBRATION, CODE, CORPUS, FOUNDER, HUMAN, HYPOTHESES, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
 from herdbook.recipe import needs_of, parse_steps
 from herdbook.registration import read_register
@@ -68,8 +68,11 @@ def _demand_teacher(teacher: TeacherSettings) -> None:
 
 
 def sweep() -> list[Path]:
-    """Remove what a killed stage was writing aside, below runs/ and records/; the removed folders. No stage may be running."""
-    found = [path for top in (RUNS, RECORDS) if top.is_dir() for path in top.rglob(".*") if path.is_dir() and _ASIDE.fullmatch(path.name)]
+    """Remove what a killed stage was writing aside, below runs/, records/ and reports/calibration/; the removed folders.
+
+    No stage may be running."""
+    hidden = [path for top in (RUNS, RECORDS, CALIBRATION) if top.is_dir() for path in top.rglob(".*")]
+    found = [path for path in hidden if path.is_dir() and _ASIDE.fullmatch(path.name)]
     for path in found:
         shutil.rmtree(path, ignore_errors=True)  # one may lie inside another
     return found

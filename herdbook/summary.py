@@ -87,6 +87,7 @@ def calibration_table(found: Sequence[Mapping[str, Any]]) -> "Table":
     """Each calibration with how many of its checks passed, and the words of those that did not."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for name in ("calibration", "checks", "passed", "outside its interval"):
@@ -94,7 +95,8 @@ def calibration_table(found: Sequence[Mapping[str, Any]]) -> "Table":
     for one in found:
         failed = [check["in_words"] for check in one["checks"] if not check["passed"]]
         num = len(one["checks"])
-        drawn.add_row(one["name"], str(num), str(num - len(failed)), "\n".join(failed) or "-", style="red" if failed else None)
+        outside = Text("\n".join(map(one_line, failed)) or "-")
+        drawn.add_row(Text(one_line(one["name"])), str(num), str(num - len(failed)), outside, style="red" if failed else None)
     return drawn
 
 

@@ -4,11 +4,11 @@ Writes reports/calibration/NAME/: result.json, and pictures where there are any.
 like any other; what it means for a run is decided elsewhere. Params: calibrate.NAME."""
 
 from herdbook.calibration import digits, discrete, gaussian, mixture, regression
-from herdbook.calibration.check import CALIBRATION, NAMES, Outcome, result
+from herdbook.calibration.check import NAMES, Outcome, result
 from herdbook.calibration.settings import Calibrate
 from herdbook.errors import ParamsError
 from herdbook.files import canonical_json, written_aside
-from herdbook.layout import PARAMS
+from herdbook.layout import CALIBRATION, PARAMS
 from herdbook.params import read_params
 
 

@@ -15,12 +15,12 @@ from herdbook.calibration.check import results
 from herdbook.claims import read_hypotheses
 from herdbook.figures import FIGURES
 from herdbook.files import rounded, write_json, write_text
-from herdbook.judging import judge_family
 from herdbook.layout import GENERATIONS, HYPOTHESES, METRICS, PARAMS, REGISTER, VERDICT_RECORD
 from herdbook.lineage import NOT_BRED
 from herdbook.params import read_params
 from herdbook.records import DATASETS, VERDICTS, Generation, read_generations
-from herdbook.registration import conditions, ever_registered, read_register, standings
+from herdbook.registration import conditions, read_register
+from herdbook.verdicts import verdicts
 
 Line = dict[str, Any]
 
@@ -97,20 +97,13 @@ def mean_and_std(values: Iterable[float | None]) -> dict[str, float | None]:
     }
 
 
-def verdicts_of(lines: Sequence[Line]) -> dict[str, Any]:
-    """The verdicts on the claims of hypotheses.yaml, from the figures as the table has them."""
-    hypotheses, registrations = read_hypotheses(HYPOTHESES), read_register(REGISTER)
-    recorded = [{name: rounded(value) if isinstance(value, float) else value for name, value in line.items()} for line in lines]
-    found = standings(hypotheses.claims, registrations, conditions(Path()))
-    failed = [result["name"] for result in results() if not result["passed"]]
-    return judge_family(hypotheses, recorded, found, len(ever_registered(registrations)), failed)
-
-
 def main(args: list[str]) -> None:
     """Compare: no arguments."""
     params = read_params(PARAMS)
     gates = {name: regime.gate for name, regime in params.regimes.items()}
     lines = [line_of(generation) for generation in read_generations(gates, params.seeds, params.generations)]
-    write_text(GENERATIONS, csv_text(lines))
+    table = csv_text(lines)
+    write_text(GENERATIONS, table)
     write_json(METRICS, metrics_of(lines))
-    write_json(VERDICT_RECORD, verdicts_of(lines))
+    judged = verdicts(read_hypotheses(HYPOTHESES), read_register(REGISTER), conditions(Path()), table, results())
+    write_json(VERDICT_RECORD, judged)

@@ -12,12 +12,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from herdbook.calibration.check import CALIBRATION, results
+from herdbook.calibration.check import results
 from herdbook.charts import VEGA_LITE, Point, chart, swatch
 from herdbook.errors import FileError
 from herdbook.figures import GROUPS, Figure
 from herdbook.files import write_text
-from herdbook.layout import BOOK_ROOT, GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT, VERDICT_RECORD
+from herdbook.layout import BOOK_ROOT, CALIBRATION, GENERATIONS, HUMAN_PROFILE, HUMAN_RECEIPT, METRICS, PARAMS, REPORT, VERDICT_RECORD
 from herdbook.lineage import NOT_BRED
 from herdbook.narrative import figure_text, outcome, policy, printable, stops
 from herdbook.params import Params, read_params

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import yaml
 
+from herdbook.calibration.check import results
 from herdbook.claims import Claim, parse_hypotheses
 from herdbook.code import closure
 from herdbook.files import write_json, write_text
-from herdbook.judging import judge_family
-from herdbook.layout import BOOK_ROOT, HYPOTHESES, LOCK, REGISTER, VERDICT_RECORD
-from herdbook.registration import conditions, ever_registered, read_register, standings
+from herdbook.layout import BOOK_ROOT, CALIBRATION, GENERATIONS, HYPOTHESES, LOCK, REGISTER, VERDICT_RECORD
+from herdbook.registration import conditions, read_register
+from herdbook.verdicts import verdicts
+from stages.compare import csv_text
 from tests import miniature
 from tests.herdbook.test_claims import PLAIN
 from tests.herdbook.test_judging import lines
+from tests.records import write_calibrations
 
 ID = PLAIN["claims"][0]["id"]
 STAGE = "train@replace-s3-g1"
@@ -66,7 +69,8 @@ def judge(root: Path, differences: list[float], **others: object) -> None:
     """Write reports/verdicts.json as compare does where these are the differences by seed, and a book's root."""
     hypotheses = parse_hypotheses((root / HYPOTHESES).read_text(encoding="utf-8"), "h.yaml")
     registrations = read_register(root / REGISTER)
-    found = standings(hypotheses.claims, registrations, conditions(root))
-    rows = lines(differences, **others)
-    write_json(root / VERDICT_RECORD, judge_family(hypotheses, rows, found, len(ever_registered(registrations))))
+    table = csv_text(lines(differences, **others))
+    write_text(root / GENERATIONS, table)
+    write_calibrations(root)
+    write_json(root / VERDICT_RECORD, verdicts(hypotheses, registrations, conditions(root), table, results(root / CALIBRATION)))
     write_json(root / BOOK_ROOT, {"root": "ab" * 32})

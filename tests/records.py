@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from herdbook.calibration.check import CALIBRATION, NAMES, Check, Outcome, result
+from herdbook.calibration.check import NAMES, Check, Outcome, result
 from herdbook.experiment import NOTHING_CLAIMED
-from herdbook.layout import HYPOTHESES
+from herdbook.layout import CALIBRATION, HYPOTHESES
 
 DECODING = {"num_rows": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "num_beams": 1, "repetition_penalty": 1.0}
 BOOK = {"root": "ab" * 32, "num_entries": 5, "num_not_bred": 0}

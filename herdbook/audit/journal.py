@@ -13,14 +13,17 @@ from typing import Any
 
 from herdbook.audit.evidence import Evidence
 from herdbook.audit.finding import Finding, finding, guarded, short
+from herdbook.calibration.check import NAMES
 from herdbook.chain import canonical_line
 from herdbook.claims import Hypotheses, parse_hypotheses
 from herdbook.errors import HerdbookError
 from herdbook.files import digest_bytes
 from herdbook.journal import Publication, index, parse_publications, unlike
 from herdbook.layout import (
+    CALIBRATION,
     CLAIM_NOTES,
     EXPECTATIONS,
+    GENERATIONS,
     HYPOTHESES,
     JOURNAL,
     JOURNAL_INDEX,
@@ -50,7 +53,7 @@ class Journal:
         return (self._snapshot.root / path).is_file() if self._snapshot.commit is None else path in self._snapshot.tracked
 
     def _text(self, path: Path) -> str:
-        return self._evidence.read(path).decode() if self._has(path) else ""
+        return self._evidence.read(path).decode(errors="replace") if self._has(path) else ""  # what is no UTF-8 breaks the chain
 
     @cached_property
     def _registrations(self) -> list[Registration]:
@@ -111,11 +114,20 @@ class Journal:
             return
         found = guarded(VERDICT_RECORD, lambda: (_told(VERDICT_RECORD, what) for what in self._unlike()))
         yield found
-        yield from ([] for _ in (self._hypotheses.claims if not found else ()))
+        with suppress(HerdbookError):  # claims that cannot be read are told elsewhere
+            yield from ([] for _ in (self._hypotheses.claims if not found else ()))
 
     def _unlike(self) -> list[str]:
         judged: Mapping[str, Any] = self._evidence.json(VERDICT_RECORD)
-        return list(unlike(judged, self._hypotheses, self._registrations, self._conditions()))
+        table = self._evidence.read(GENERATIONS).decode(errors="replace")
+        calibrations = [self._evidence.json(CALIBRATION / name / "result.json") for name in NAMES]
+        found = list(unlike(judged, self._hypotheses, self._registrations, self._conditions(), table, calibrations))
+        last = {one.id: one for one in self._publications} if not found else {}
+        for result in judged["claims"]:
+            one = last.get(result["id"])
+            if one and (one.verdict, one.exploratory) != (result["verdict"], result["exploratory"]):
+                found.append(f"the verdict on {one.id} is {result['verdict']}, its page in {JOURNAL} is of another run; herdbook publish")
+        return found
 
     def _conditions(self) -> Conditions:
         """Those of the snapshot; of a revision its files are laid out elsewhere, for imports are looked up among files."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from herdbook.files import read_json, rounded
+from herdbook.layout import CALIBRATION
 
-CALIBRATION = Path("reports/calibration")
 NAMES = ("gaussian", "mixture", "discrete", "digits", "regression")
 # How often a check fails by chance where the instrument is sound: all of them together, about a hundred, once in a thousand seeds.
 FALSE_ALARM = 1e-5

@@ -155,6 +155,9 @@ def calibrate(settings: DigitsSettings) -> Outcome:
     return Outcome(checks_of(measures, len(set(human.labels.tolist()))), figures, {"first_lineage": picture})
 
 
+_LEAST = 0.01  # where replace keeps nothing, accumulate must keep a tenth all the same
+
+
 def checks_of(measures: dict[str, dict[str, np.ndarray]], num_classes: int) -> list[Check]:
     """measures: spread, coverage and num_classes of each regime, means over lineages by fit.
 
@@ -169,7 +172,7 @@ def checks_of(measures: dict[str, dict[str, np.ndarray]], num_classes: int) -> l
         what = f"share of the founder's {name} that is left at fit {last}"
         checks += [
             Check(f"replace: {what}", _SHUMAILOV, None, kept["replace"], None, 0.5),
-            Check(f"accumulate: {what}", _GERSTGRASSER, None, kept["accumulate"], math.sqrt(kept["replace"]), None),
+            Check(f"accumulate: {what}", _GERSTGRASSER, None, kept["accumulate"], math.sqrt(max(kept["replace"], _LEAST)), None),
         ]
     return checks
 

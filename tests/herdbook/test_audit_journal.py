@@ -303,6 +303,8 @@ def test_where_history_was_cut_off_or_is_none_what_cannot_be_told_is_missing(roo
             lambda one: one["family"].update(num_ever_registered=0),
             "is adjusted for 0 claims that were ever registered, journal/register.jsonl has 1",
         ),
+        (lambda one: one["claims"][0].update(verdict="refuted"), f"the verdict on {ID} is refuted, reports/generations.csv gives"),
+        (lambda one: one["claims"][0]["pairs"][0].update(treatment=0.5), "or other figures"),
         (lambda one: one.pop("claims"), "not of the form that such a file has"),
     ],
 )

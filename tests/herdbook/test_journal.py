@@ -230,7 +230,7 @@ def test_the_index_lists_every_registration_with_its_fate(root):
         ["| 3", "registered, not yet published; dropped from hypotheses.yaml |"],
         ["| 4", "exploratory, for results existed; not published |"],
         ["| 5", "registered, not yet published; changed in hypotheses.yaml since |"],
-        ["| 6", "superseded by number 7 |"],
+        ["| 6", "superseded by number 7, not published |"],
         ["| 7", "registered, not yet published |"],
         ["| [changed](changed.md)"],
         ["| [new](new.md)"],

@@ -88,7 +88,7 @@ def test_the_last_registration_counts_and_what_it_amends_is_told():
     assert standing(CHANGED, register_, NOW).registered
     assert standing(CLAIM, register_, NOW).reasons == ("it was changed after its registration 2: direction, metric",)
     assert (amended(CLAIM.id, register_), amended("another", register_)) == ([1], [])
-    assert ever_registered(register_) == {CLAIM.id}
+    assert ever_registered(register_) == {CLAIM.digest, CHANGED.digest}
     assert standings([CLAIM], register_, NOW) == {CLAIM.id: standing(CLAIM, register_, NOW)}
 
 

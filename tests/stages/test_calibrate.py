@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from herdbook.calibration.check import CALIBRATION, NAMES, Check, Outcome, results
+from herdbook.calibration.check import NAMES, Check, Outcome, results
 from herdbook.errors import ParamsError
 from herdbook.files import digest
+from herdbook.layout import CALIBRATION
 from stages import calibrate
 from tests.parameters import write_params
 
