@@ -138,7 +138,7 @@ def opened(root: Path) -> Iterator[Pipeline]:
     """The pipeline at `root`, held for this process alone until the end; what is recorded is in dvc.lock then.
 
     Raises HerdbookError where it cannot be read, or where another run of DVC holds it."""
-    logging.getLogger("dvc").setLevel(logging.WARNING)  # what it restores and skips is told by whoever walks
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # what it restores and skips is told by whoever walks; registers may be empty
     with _told(root), Repo(str(root), _wait_for_lock=True) as repo, _held(repo), repo.scm_context(quiet=True):
         pipeline = _loaded(repo)
         journal = Path(repo.tmp_dir, "herdbook-order.json")
