@@ -43,6 +43,7 @@ from herdbook.layout import (
     PARAMS,
     REPORT,
     SPLIT,
+    VERDICT_RECORD,
     Place,
 )  # fmt: skip
 from herdbook.params import parse_params
@@ -55,6 +56,7 @@ from herdbook.snapshot import snapshot
 from herdbook.tokenizer import save_tokenizer, train_tokenizer
 from stages import code
 from tests import miniature
+from tests.records import write_calibrations
 from tests.workspace import outcomes
 
 REGIME = "anchored"
@@ -80,12 +82,15 @@ def build(root: Path, num_generations: int, num_rows: int) -> None:
             policy = {"name": f"{kind}_{suite}", "notes": _NOTES, "expectations": [{**rule, "notes": _NOTES}]}
             (root / f"expectations/{kind}_{suite}.yaml").write_text(yaml.safe_dump(policy))
     miniature.write_params(root, parameters(num_generations, num_rows))
+    miniature.claim_nothing(root)
+    write_calibrations(root)
     with contextlib.chdir(root):
         code.main([])
         generator = np.random.default_rng(0)
         breed(num_generations, num_rows, generator)
         for path in (METRICS, GENERATIONS, REPORT):
             write_json(path, {})
+        write_json(VERDICT_RECORD, {"claims": [], "family": {"num_ever_registered": 0}})
         enter()
         lock()
 

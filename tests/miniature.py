@@ -58,15 +58,20 @@ def build(root: Path) -> None:
         options = {"ignore": shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")} if copy is shutil.copytree else {}
         copy(ROOT / name, root / name, **options)
     write_params(root, parameters())
-    (root / "hypotheses.yaml").write_text(NOTHING_CLAIMED)
-    (root / "journal").mkdir()
-    (root / "journal/register.jsonl").touch()
+    claim_nothing(root)
     (root / "articles").mkdir()
     for number, article in enumerate(islice(read_wikipedia(), 8)):
         (root / "articles" / f"{number}.txt").write_text(article["text"])
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     run(root, "-m", "herdbook", "corpus")
     run(root, "-m", "dvc", "add", "-q", "data")
+
+
+def claim_nothing(root: Path) -> None:
+    """No claims, and a register of none."""
+    (root / "hypotheses.yaml").write_text(NOTHING_CLAIMED)
+    (root / "journal").mkdir()
+    (root / "journal/register.jsonl").touch()
 
 
 def write_params(root: Path, params: dict) -> None:
