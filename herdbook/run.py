@@ -26,6 +26,11 @@ def demand_ready() -> Params:
     read_hypotheses(HYPOTHESES)
     read_register()
     recipes = {name: parse_steps(regime.recipe.steps, f"{PARAMS}: regimes.{name}.recipe.steps") for name, regime in params.regimes.items()}
+    if (tokens := params.sample.prompt_tokens) > params.prepare.block_tokens:
+        raise HerdbookError(
+            f"{PARAMS}: sample.prompt_tokens is {tokens}, must be at most prepare.block_tokens {params.prepare.block_tokens}, for rows "
+            "are no longer; set it lower"
+        )
     if params.task:
         _demand_fitting(params)
     if params.teacher:

@@ -138,11 +138,11 @@ def test_a_second_run_starts_nothing(project):
 
 def test_a_stage_that_fails_ends_the_run_with_a_table_and_its_own_words(project):
     params = parameters()
-    params["sample"]["prompt_tokens"] = 200
+    params["prepare"]["num_held_out_documents"] = 50
     write_params(project, params)
     said = breed(project, status=1)
-    assert "sample.prompt_tokens is 200" in said
-    assert "descends from sample-founder@s0" in " ".join(said.split())
+    assert "prepare.num_held_out_documents is 50" in said
+    assert "descends from prepare" in " ".join(said.split())
     assert "Traceback" not in said
 
 

@@ -87,6 +87,7 @@ def problems(block_tokens, prompt_tokens, **task) -> None:
         (lambda: recipe({"name": "verify"}), "a recipe verifies answers, but task is null"),
         (lambda: changed(teacher={"path": "a", "url": "b", "max_tokens": 9, "temperature": 0.0}), "teacher: give path .* and not both"),
         (lambda: problems(16, 7, family="chess"), "chess"),
+        (lambda: changed(sample={"prompt_tokens": 65}), "sample.prompt_tokens is 65, must be at most prepare.block_tokens 64"),
         (lambda: problems(16, 8), "sample.prompt_tokens is 8, but a question of this task has 7 characters"),
         (lambda: problems(13, 7), "prepare.block_tokens is 13, but a problem of this task has up to 13 characters and the end mark"),
         (lambda: Path("params.yaml").unlink(), "params.yaml: cannot be read"),
