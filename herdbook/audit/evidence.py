@@ -135,6 +135,8 @@ class Evidence:
         for out in [folder] if folder in self.outs else [out for out in self.outs if folder in out.parents]:
             if self.snapshot.commit is None and (self.snapshot.root / out).exists():
                 continue  # listed above
+            if self.snapshot.commit is not None and any(out in path.parents for path in self.snapshot.tracked):
+                continue  # an output that DVC does not cache and git carries: listed above
             yield from [out] if self.is_file(out) else self._recorded(out)
 
     def _recorded(self, out: Path) -> list[Path]:
