@@ -3,9 +3,11 @@
 import copy
 import shutil
 import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 import yaml
 
 from herdbook.calibration.check import results
@@ -37,6 +39,16 @@ def build(root: Path) -> Path:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     miniature.commit(root, "a laboratory")
     return root
+
+
+def entered(
+    built: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[dict], str | None] = lambda result: "<svg/>\n"
+) -> Path:
+    """A copy of a laboratory as the working directory, in which `figure` stands for the drawing of figures."""
+    shutil.copytree(built, copy, dirs_exist_ok=True, symlinks=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr("herdbook.journal_figure.svg", figure)
+    return copy
 
 
 def write_params(root: Path, **changes: object) -> None:

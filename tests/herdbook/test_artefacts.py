@@ -59,15 +59,15 @@ def test_each_parent_lies_in_a_dependency_of_the_stage(each):
 
 
 def test_a_regime_descends_from_what_its_weights_take():
-    assert {role for role, _ in DEFAULT["accumulate/s1/g2/training"].parents} == {"offspring", "previous", "scores"}
-    assert DEFAULT["anchored/s0/g1/training"].parents[0] == ("offspring", "anchored/s0/g0/curated")
-    assert {role for role, _ in DEFAULT["replace/s0/g3/training"].parents} == {"offspring", "scores"}
+    assert {role for role, _ in DEFAULT["accumulate/s4/g2/training"].parents} == {"offspring", "previous", "scores"}
+    assert DEFAULT["anchored/s3/g1/training"].parents[0] == ("offspring", "anchored/s3/g0/curated")
+    assert {role for role, _ in DEFAULT["replace/s3/g3/training"].parents} == {"offspring", "scores"}
 
 
 def test_without_prompts_no_human_row_is_a_parent_of_offspring():
     sample = {**DOCUMENT["sample"], "prompt_tokens": 0}
-    assert "prompts" in dict(DEFAULT["replace/s0/g1/offspring"].parents)
-    assert "prompts" not in dict(named(sample=sample)["replace/s0/g1/offspring"].parents)
+    assert "prompts" in dict(DEFAULT["replace/s3/g1/offspring"].parents)
+    assert "prompts" not in dict(named(sample=sample)["replace/s3/g1/offspring"].parents)
 
 
 def test_pretrained_weights_are_an_ancestor_of_every_model():

@@ -1,5 +1,4 @@
 import json
-import subprocess
 
 import pytest
 import typer
@@ -25,10 +24,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def root(built, tmp_path, monkeypatch):
-    subprocess.run(["cp", "-r", f"{built}/.", str(tmp_path)], check=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("herdbook.journal_figure.svg", lambda result: "<svg/>\n")
-    return tmp_path
+    return lab.entered(built, tmp_path, monkeypatch)
 
 
 def said(*words):

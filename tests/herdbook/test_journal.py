@@ -1,6 +1,5 @@
 import copy
 import json
-import subprocess
 
 import pytest
 
@@ -29,10 +28,7 @@ def built(tmp_path_factory):
 @pytest.fixture
 def root(built, tmp_path, monkeypatch):
     """A laboratory that is the working directory, without a figure being drawn where a test does not ask for one."""
-    subprocess.run(["cp", "-r", f"{built}/.", str(tmp_path)], check=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("herdbook.journal_figure.svg", lambda result: "<svg/>\n" if result["pairs"] else None)
-    return tmp_path
+    return lab.entered(built, tmp_path, monkeypatch, lambda result: "<svg/>\n" if result["pairs"] else None)
 
 
 def enter(root, *evidence, number=0):

@@ -62,7 +62,7 @@ def test_no_figure_is_cut_on_a_terminal_of_eighty_columns(width):
 def test_calibrations_stand_with_what_lies_outside_its_interval():
     checks = [Check("slope", "a paper", 1.0, found, 0.0, 2.0) for found in (1.5, 3.0)]
     drawn = calibration_table([result("regression", {}, Outcome(checks, [])), result("discrete", {}, Outcome(checks[:1], []))])
-    cells = [list(column.cells) for column in drawn.columns]
+    cells = [list(map(str, column.cells)) for column in drawn.columns]
     assert cells[:3] == [["regression", "discrete"], ["2", "1"], ["1", "1"]]
     assert cells[3] == ["slope: found 3, known 1, allowed 0 to 2, which is outside.", "-"]
 
