@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from herdbook.charts import VEGA_LITE
+from herdbook.report.chart import VEGA_LITE
 
 _FONT = "Liberation Sans"  # vl-convert brings it along: with one of the machine's, places of text would differ between machines
 _WIDTH, _LINE_HEIGHT = 520, 30

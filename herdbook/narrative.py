@@ -22,9 +22,14 @@ _HIDDEN = (
 _SHOWN = _CONTROLS | {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
 
 
+def shown(text: str) -> str:
+    """Text with its controls and reordering marks made visible. Not escaped."""
+    return text.translate(_SHOWN)
+
+
 def printable(text: str) -> str:
     """Generated text as the report shows it: cut at MAX_CHARACTERS, controls and reordering marks made visible. Not escaped."""
-    cut = text[:MAX_CHARACTERS].translate(_SHOWN)
+    cut = shown(text[:MAX_CHARACTERS])
     return cut if len(text) <= MAX_CHARACTERS else f"{cut} … ({len(text) - MAX_CHARACTERS} characters more)"
 
 

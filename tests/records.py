@@ -6,15 +6,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
+from herdbook.artefacts import Artefact, artefacts
+from herdbook.book import INDEX, entry_path
 from herdbook.calibration.check import NAMES, Check, Outcome, result
+from herdbook.entry import SCHEMA, entry_id
 from herdbook.experiment import NOTHING_CLAIMED
-from herdbook.layout import CALIBRATION, HYPOTHESES
+from herdbook.files import canonical_json
+from herdbook.layout import CALIBRATION, HUMAN_TRAIN, HYPOTHESES, Place
+from herdbook.params import read_params
+from tests.rows import rows_of
 
 DECODING = {"num_rows": 20, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "num_beams": 1, "repetition_penalty": 1.0}
 BOOK = {"root": "ab" * 32, "num_entries": 5, "num_not_bred": 0}
 EXAMPLES = [{"prompt": "Once", "text": "upon a time"}]
+WORDS = ("one", "two", "three", "four")  # human rows hold them 4, 3, 2 times and once; kept rows of generation n all but the last n
 SHARES = (
     "distinct_1", "distinct_2", "distinct_3", "tail_coverage", "tail_share", "repetition", "exact_duplicate_share", "near_duplicate_share",
     "contamination_share", "memorisation_share", "broken_text_share", "human_row_share", "human_token_share",
@@ -63,6 +72,17 @@ def write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+def _put(path: Path, data: bytes) -> None:
+    """Write bytes, with their folder; herdbook.files waits for the disk, which takes seconds for all of a book."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _put_table(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+
+
 def write_bred(folder: Path, nats: float, share: float, training: Any = None, offspring: Any = None, examples: Any = None) -> None:
     """The records of a generation that was bred; receipts passed unless given."""
     write(folder / "loss.json", loss(nats))
@@ -90,10 +110,39 @@ def write_calibrations(root: Path, failed: Sequence[str] = ()) -> None:
         write(root / CALIBRATION / name / "result.json", result(name, {}, Outcome([check], [])))
 
 
+def write_rows(root: Path, place: Place, text: str) -> None:
+    """One row kept of the offspring of a generation."""
+    _put_table(root / place.curated / "rows.parquet", rows_of("d", 1, model="m", generation=place.number, text=text))
+
+
+def write_book(root: Path) -> None:
+    """An entry of everything that params.yaml names, all of it bred, as the report reads them."""
+    entries: dict[str, dict[str, Any]] = {}
+    for artefact in artefacts(read_params(root / "params.yaml")):
+        entry = _entry(artefact) | {"parents": [{"role": r, "name": n, "entry": entry_id(entries[n])} for r, n in artefact.parents]}
+        entries[artefact.name] = entry
+        _put(root / entry_path(artefact.name), canonical_json(entry).encode())
+    ids = {name: entry_id(entry) for name, entry in entries.items()}
+    _put(root / INDEX, canonical_json({"schema": SCHEMA, "entries": ids, "code": {}}).encode())
+
+
+def _entry(artefact: Artefact) -> dict[str, Any]:
+    number = artefact.place.number if artefact.place else 0
+    part = {"rows": 20, "tokens": 200}
+    composition = {f"g{number - 1}": part} if number else {"human": part}
+    contents = {"num_rows": 20, "num_tokens": 200, "depth": float(number), "composition": composition}
+    return {
+        "schema": SCHEMA, "name": artefact.name, "kind": artefact.kind, "status": "bred", "stopped_by": None, "path": str(artefact.path),
+        "digest": "", "files": {}, "stage": {"parameters": {}, "code": None}, "environment": None, "counts": None, "waivers": [],
+        "contents": contents if artefact.kind == "training" else None, "inspection": None, "records": {},
+    }  # fmt: skip
+
+
 def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] = ("s0", "s1"), num_generations: int = 3) -> Path:
     """params.yaml with `regimes` (name -> gate) and a records/ tree in which all was bred and passed; the tree's path.
 
-    Seed number k of generation n has a held-out loss of 5 + n + k nats and shares of 0.4 / (n + 1)."""
+    Seed number k of generation n has a held-out loss of 5 + n + k nats and shares of 0.4 / (n + 1). Beside it a
+    book, and rows of WORDS."""
     names = [f"g{number}" for number in range(num_generations)]
     whole = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
     regime = {
@@ -106,6 +155,8 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
     (root / "params.yaml").write_text(yaml.safe_dump({**whole, **policies, **lists}, sort_keys=False))
 
     write(root / "reports/book.json", BOOK)
+    write_book(root)
+    _put_table(root / HUMAN_TRAIN, rows_of("d", 1, text="One two. " + "one two three. " * 2 + "ONE four"))
     write_calibrations(root)
     (root / HYPOTHESES).write_text(NOTHING_CLAIMED)
     (root / "herdbook").symlink_to(Path(__file__).parents[1] / "herdbook")  # a claim is registered under the code that judges it
@@ -119,4 +170,5 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
         for name in regimes:
             for generation in range(num_generations):
                 write_bred(records / name / seed / f"g{generation}", 5.0 + generation + number, 0.4 / (generation + 1))
+                write_rows(root, Place(name, seed, f"g{generation}"), " ".join(WORDS[: max(len(WORDS) - generation, 1)]))
     return records

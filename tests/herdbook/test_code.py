@@ -111,4 +111,4 @@ def test_the_installed_packages_of_this_project_are_the_pinned_ones():
 def test_the_report_may_change_without_a_model_being_retrained():
     modules = {path.name for path in closure(ROOT / "stages/train.py", ROOT)}
     assert "training.py" in modules
-    assert not {"report.py", "cli.py", "charts.py", "profile.py"} & modules
+    assert not {"report.py", "cli.py", "chart.py", "profile.py"} & modules

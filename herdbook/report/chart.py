@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from herdbook.figures import Figure
 
@@ -51,15 +51,25 @@ class Point:
     high: float | None
 
 
-def chart(figure: Figure, points: Sequence[Point], regimes: Sequence[str], human: float | None) -> dict[str, Any]:
-    """The specification of one chart: mean line, band and bars from the least to the greatest seed, `human` as a rule.
+@dataclass(frozen=True)
+class Band:
+    """Human text: its value, and how far from it still counts as near (low <= value <= high)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def chart(figure: Figure, points: Sequence[Point], regimes: Sequence[str], human: Band | None) -> dict[str, Any]:
+    """The specification of one chart: mean line, band and bars from the least to the greatest seed, `human` as a rule in its band.
 
     A generation that some seed was not bred for is told above the plot. The parameter `shown` lists the
-    regimes to draw. Colours come from the configuration of the page: those of range.category, in the
-    order of `regimes`."""
+    regimes to draw. Colours are names of the style of the page, so that the chart turns dark with it."""
     drawn = [point for point in points if point.mean is not None]
     notes = _notes(points, regimes)
     last = max((point.generation for point in points), default=0)
+    both = scales(figure, points, human)
+    scale = both["log"] if figure.scale == "log" and both["log"] else both["linear"]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": f"{figure.title} over generations, by regime. {figure.meaning}",
@@ -71,10 +81,45 @@ def chart(figure: Figure, points: Sequence[Point], regimes: Sequence[str], human
         "encoding": {"x": _x(last)},
         "layer": [
             *_human_layers(human, drawn, last),
-            *_regime_layers(regimes, _y_scale(figure, drawn, human)),
+            *_regime_layers(regimes, scale),
             *([_note_layer(notes)] if notes else []),
         ],
     }
+
+
+def drawing(figure: Figure, points: Sequence[Point], regimes: Sequence[str], human: Band | None) -> dict[str, Any]:
+    """What charts.js.j2 draws: the specification of a chart and its scales, of which the reader chooses."""
+    return {"spec": chart(figure, points, regimes, human), "scales": scales(figure, points, human)}
+
+
+class Scales(TypedDict):
+    """The scales of a chart in Vega-Lite; log is None where a value is 0 or less."""
+
+    linear: dict[str, Any]
+    log: dict[str, Any] | None
+
+
+def scales(figure: Figure, points: Sequence[Point], human: Band | None) -> Scales:
+    """The linear and the log scale of a chart; log is None where a value is 0 or less, and so is on no log scale.
+
+    A band of human text may reach far beyond all values: then the plot ends a third of their span from them, and cuts it."""
+    values = [value for point in points for value in (point.mean, point.low, point.high) if value is not None]
+    values += [] if human is None else [human.value]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if figure.scale == "from zero":
+        linear: dict[str, Any] = {"zero": True, "nice": True} if high > 0 else {"domain": [0, 1]}
+        linear |= {"domainMax": high + high / 3} if human and 0 < high + high / 3 < human.high else {}
+    else:
+        room = (high - low) / 3
+        linear = {"zero": False}
+        linear |= {"domainMin": low - room} if human and human.low < low - room else {}
+        linear |= {"domainMax": high + room} if human and human.high > high + room else {}
+    if low <= 0:
+        return {"linear": linear, "log": None}
+    room, log = (high / low) ** (1 / 3), {"type": "log", "nice": False}
+    log |= {"domainMin": low / room} if human and human.low < low / room else {}
+    log |= {"domainMax": high * room} if human and human.high > high * room else {}
+    return {"linear": linear, "log": log}
 
 
 def _datum(point: Point) -> dict[str, Any]:
@@ -88,18 +133,9 @@ def _x(last: int) -> dict[str, Any]:
     return {"field": "g", "type": "quantitative", "scale": {"domain": [0, max(last, 1)], "nice": False, "padding": 10}, "axis": axis}
 
 
-def _y_scale(figure: Figure, drawn: Sequence[Point], human: float | None) -> dict[str, Any]:
-    if figure.scale == "log":
-        return {"type": "log", "nice": False}
-    if figure.scale == "free":
-        return {"zero": False}
-    highest = max([*(point.high or 0.0 for point in drawn), human or 0.0], default=0.0)
-    return {"zero": True, "nice": True} if highest > 0 else {"domain": [0, 1]}
-
-
 def _regime_layers(regimes: Sequence[str], y_scale: dict[str, Any]) -> list[dict[str, Any]]:
     """Band, bars, line and points of each regime; the band tells the seeds apart from the mean, the bars lone generations."""
-    colour = {"field": "regime", "type": "nominal", "scale": {"domain": list(regimes)}, "legend": None}
+    colour = {"field": "regime", "type": "nominal", "scale": {"domain": list(regimes), "range": _colours(regimes)}, "legend": None}
     low = {"field": "low", "type": "quantitative", "scale": y_scale, "title": None}
     spread = {"y": low, "y2": {"field": "high"}, "color": colour}
     mean = {**low, "field": "mean"}
@@ -128,19 +164,31 @@ _TOOLTIP = [
 ]
 
 
+def _colours(regimes: Sequence[str]) -> list[str]:
+    return [f"var(--regime-{number % NUM_COLOURS})" for number in range(len(regimes))]
+
+
 def _cycled(values: Sequence[Any], regimes: Sequence[str]) -> list[Any]:
     return [values[number % len(values)] for number in range(len(regimes))]
 
 
-def _human_layers(human: float | None, drawn: Sequence[Point], last: int) -> list[dict[str, Any]]:
-    if human is None or not math.isfinite(human):
+def _human_layers(human: Band | None, drawn: Sequence[Point], last: int) -> list[dict[str, Any]]:
+    if human is None or not math.isfinite(human.value):
         return []
-    data = {"values": [{"human": human, "g": max(last, 1), "label": "human text"}]}
+    datum = {"human": human.value, "low": human.low, "high": human.high, "g": max(last, 1), "label": "human text"}
+    data = {"values": [datum]}
     y = {"field": "human", "type": "quantitative", "title": None}
-    is_top = 0 < human >= max((point.high or 0.0 for point in drawn), default=0.0)  # the label then stands below, clear of the notes
+    is_top = 0 < human.value >= max((point.high or 0.0 for point in drawn), default=0.0)  # the label then stands below, clear of the notes
     text = {"type": "text", "align": "right", "baseline": "top" if is_top else "bottom", "dy": 4 if is_top else -3}
-    tooltip = [{"field": "label", "type": "nominal", "title": "reference"}, {"field": "human", "type": "quantitative", "format": ".4~g"}]
+    fields = [("human", "human text"), ("low", "near it from"), ("high", "near it to")]
+    tooltip = [{"field": field, "type": "quantitative", "title": title, "format": ".4~g"} for field, title in fields]
+    band = {
+        "data": data,
+        "mark": {"type": "rect", "color": "var(--muted)", "opacity": 0.14, "clip": True},
+        "encoding": {"x": None, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "tooltip": tooltip},
+    }
     return [
+        *([band] if human.low < human.high else []),
         {
             "data": data,
             "mark": {"type": "rule", "strokeWidth": 1.5, "strokeDash": [1, 3]},

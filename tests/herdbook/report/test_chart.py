@@ -1,7 +1,7 @@
 import pytest
 
-from herdbook.charts import DASHES, NUM_COLOURS, SHAPES, VEGA_LITE, Point, chart, swatch
 from herdbook.figures import FIGURES, Figure
+from herdbook.report.chart import DASHES, NUM_COLOURS, SHAPES, VEGA_LITE, Band, Point, chart, scales, swatch
 
 LOSS = Figure("held_out_loss_nats", "Held-out loss", "Surprise.", "free")
 SHARE = Figure("offspring_distinct_2", "Distinct-2", "Pairs.", "from zero", "distinct_2")
@@ -37,10 +37,35 @@ def test_the_notes_of_two_regimes_do_not_overlap_and_count_the_seeds():
     assert len(set(found.values())) == 2
 
 
-def test_human_text_is_a_rule_where_it_has_a_value():
-    human = [layer for layer in chart(SHARE, POINTS, REGIMES, 0.275)["layer"] if layer["mark"].get("strokeDash") == [1, 3]]
-    assert human[0]["data"]["values"][0]["human"] == 0.275
-    assert not [layer for layer in chart(SHARE, POINTS, REGIMES, None)["layer"] if layer["mark"].get("strokeDash") == [1, 3]]
+def marks(human):
+    return [layer["mark"]["type"] for layer in chart(SHARE, POINTS, REGIMES, human)["layer"] if layer["encoding"].get("x", 0) is None]
+
+
+def test_human_text_is_a_rule_in_its_band_where_it_has_a_value():
+    assert marks(Band(0.275, 0.2, 0.4)) == ["rect", "rule"]
+    assert marks(Band(0.275, 0.275, 0.275)) == ["rule"]
+    assert marks(None) == []
+
+
+def test_a_log_scale_is_offered_where_every_value_is_above_0():
+    assert scales(SHARE, POINTS, None)["log"] == {"type": "log", "nice": False}
+    assert scales(SHARE, [*POINTS, Point("curated", 2, 1, 1, 0.0, 0.0, 0.0)], None)["log"] is None
+    assert scales(SHARE, POINTS, Band(0.0, 0.0, 1.0))["log"] is None
+
+
+def test_a_band_that_reaches_far_does_not_squeeze_the_lines():
+    points = [Point("replace", 0, 1, 1, 4.0, 4.0, 4.0), Point("replace", 1, 1, 1, 32.0, 32.0, 32.0)]
+    far = Band(8.0, 0.001, 1000.0)
+    assert scales(SHARE, points, far)["linear"] == {"zero": True, "nice": True, "domainMax": 32 + 32 / 3}
+    low = Point("replace", 2, 1, 1, 28.0, 28.0, 28.0)
+    assert scales(LOSS, [points[1], low], Band(29.0, 1.0, 99.0))["linear"] == {
+        "zero": False,
+        "domainMin": 28 - 4 / 3,
+        "domainMax": 32 + 4 / 3,
+    }
+    log = scales(LOSS, points, far)["log"]
+    assert (log["domainMin"], log["domainMax"]) == pytest.approx((2.0, 64.0))
+    assert scales(LOSS, points, Band(8.0, 7.0, 9.0))["linear"] == {"zero": False}
 
 
 @pytest.mark.parametrize(("last", "ticks"), [(0, [0]), (1, [0, 1]), (3, [0, 1, 2, 3]), (20, [0, 3, 6, 9, 12, 15, 18])])
@@ -51,7 +76,9 @@ def test_only_whole_generations_are_labelled(last, ticks):
 
 @pytest.mark.parametrize(("human", "baseline"), [(9.0, "top"), (5.5, "bottom"), (0.0, "bottom")])
 def test_the_label_of_human_text_keeps_clear_of_the_notes_and_of_the_axis(human, baseline):
-    labels = [layer["mark"] for layer in chart(SHARE, POINTS[:2], REGIMES, human)["layer"] if layer["mark"]["type"] == "text"]
+    labels = [
+        layer["mark"] for layer in chart(SHARE, POINTS[:2], REGIMES, Band(human, human, human))["layer"] if layer["mark"]["type"] == "text"
+    ]
     assert [label["baseline"] for label in labels] == [baseline]
 
 
@@ -64,11 +91,10 @@ def test_regimes_differ_in_colour_dash_and_shape():
 
 def test_a_scale_from_zero_of_nothing_but_zeros_still_has_a_height():
     zeros = [Point("replace", 0, 1, 1, 0.0, 0.0, 0.0)]
-    scale = chart(SHARE, zeros, ["replace"], None)["layer"][0]["encoding"]["y"]["scale"]
-    assert scale == {"domain": [0, 1]}
+    assert scales(SHARE, zeros, None)["linear"] == {"domain": [0, 1]}
 
 
-@pytest.mark.parametrize("human", [None, 5.5])
+@pytest.mark.parametrize("human", [None, Band(5.5, 5.0, 9.0)])
 @pytest.mark.parametrize("scale", ["from zero", "free", "log"])
 def test_the_bundled_library_draws_the_chart_without_a_warning(human, scale):
     import vl_convert
