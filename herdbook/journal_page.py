@@ -16,7 +16,7 @@ Entry = Mapping[str, Any]
 
 def text(value: object) -> str:
     """Any text as Markdown that shows it on one line: no HTML, link, emphasis, table cell or heading comes out of it."""
-    escaped = html.escape(one_line(str(value)), quote=False)
+    escaped = html.escape(one_line(str(value)).strip(), quote=False)
     return _MARKS.sub(lambda mark: f"{mark[0][:-1]}\\{mark[0][-1]}", escaped)
 
 

@@ -156,7 +156,7 @@ def test_text_of_a_claim_is_only_text(root):
     ("raw", "shown"),
     [
         ("held_out_loss_nats", "held_out_loss_nats"), ("_a_ b_", "\\_a\\_ b\\_"), ("- a", "\\- a"), ("12) a-b", "12\\) a-b"),
-        ("3.5 a", "3\\.5 a"),
+        ("3.5 a", "3\\.5 a"), (" # a", "\\# a"),
         ("a & <b>", "a &amp; &lt;b&gt;"), ("a\\b", "a\\\\b"), ("a\nb\x1b[0m", "a\\\\nb\\\\x1b\\[0m"), ("", ""), (7, "7"),
     ],
 )  # fmt: skip
