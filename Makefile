@@ -5,7 +5,7 @@ FOLDER := $(if $(EXPERIMENT),experiments/$(EXPERIMENT),.)
 PORT := 4200
 .DEFAULT_GOAL := run
 
-.PHONY: run repro serve test check bench clean
+.PHONY: run repro serve test check bench docs clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -d .venv || python3 -m venv .venv
@@ -30,8 +30,11 @@ test: .venv/installed  ## all tests
 check: .venv/installed  ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+docs: .venv/installed  ## the documentation as a site, site/index.html
+	$(BIN)/mkdocs build --quiet --strict
+
 bench: .venv/installed  ## measurements that documents cite; two hours on two cores
 	$(BIN)/python -m bench
 
 clean:  ## remove what the pipeline wrote; DVC's cache keeps it
-	rm -rf runs records reports/index.html
+	rm -rf runs records reports/index.html site

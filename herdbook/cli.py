@@ -1,17 +1,20 @@
 """The command line: `herdbook --help`."""
 
+import json
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from herdbook import cli_book, cli_claims, cli_curate
-from herdbook.errors import CorpusError, HerdbookError
+from herdbook import cli_book, cli_claims, cli_curate, cli_hub, cli_project
+from herdbook.cli_book import Json
+from herdbook.cli_curate import INTERRUPTED
+from herdbook.errors import CorpusError, HerdbookError, one_line
 from herdbook.layout import CORPUS, PARAMS
 
 app = typer.Typer(
@@ -26,6 +29,7 @@ def corpus(
         bool, typer.Option("--replace", help="Write a corpus whose bytes differ from data.dvc; then run dvc add data.")
     ] = False,
     params: Annotated[Path, typer.Option(help="The file whose section corpus names the source.")] = PARAMS,
+    as_json: Json = False,
 ) -> None:
     """Write the human corpus to data/ from the source that params.yaml names.
 
@@ -52,8 +56,12 @@ def corpus(
                 "to adopt the new corpus run herdbook corpus --replace, then dvc add data"
             )
         write_corpus(table, CORPUS)
-    state = "the version that data.dvc records" if found == recorded else "a new version: run dvc add data"
     num_words = sum(len(text.split()) for text in table["text"].to_pylist())
+    if as_json:
+        told = {"folder": str(CORPUS), "num_documents": table.num_rows, "num_words": num_words, "md5": found, "recorded": recorded}
+        print(json.dumps(told, sort_keys=True, indent=2))
+        return
+    state = "the version that data.dvc records" if found == recorded else "a new version: run dvc add data"
     print(f"{CORPUS}: {table.num_rows} documents, {num_words} words, md5 {found}, {state}")
 
 
@@ -79,7 +87,7 @@ def run(
 
 
 @app.command()
-def prune() -> None:
+def prune(as_json: Json = False) -> None:
     """Remove from runs/ and records/ what belongs to no regime, seed or generation of params.yaml.
 
     DVC's cache keeps what stages wrote; anything else that lies there is gone.
@@ -88,19 +96,41 @@ def prune() -> None:
     from herdbook.params import read_params
     from herdbook.run import prune as prune_stale
 
-    for path in prune_stale(read_params(PARAMS)):
-        print(f"{path}: removed")
+    removed = prune_stale(read_params(PARAMS))
+    if as_json:
+        print(json.dumps([path.as_posix() for path in removed], indent=2))
+        return
+    for path in removed:
+        print(one_line(f"{path}: removed"))
 
 
 cli_book.add_to(app)
 cli_curate.add_to(app)
 cli_claims.add_to(app)
+cli_project.add_to(app)
+cli_hub.add_to(app)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit status 1."""
+    """Run the command line; a user's mistake is one line on stderr and exit status 1, Ctrl-C one line and 130."""
     try:
         app()
     except HerdbookError as error:
         print(f"herdbook: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        _interrupted()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED and _is_own(ended):
+            _interrupted()
+        raise
+
+
+def _interrupted() -> NoReturn:
+    print("herdbook: interrupted; nothing is left half-written", file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
+def _is_own(ended: SystemExit) -> bool:
+    """Whether typer made this of a Ctrl-C here; a program that was started and interrupted has said so itself."""
+    return isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt)

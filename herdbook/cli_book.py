@@ -10,13 +10,23 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from herdbook import complete
 from herdbook.book import Book
 from herdbook.errors import one_line
+from herdbook.phases import phases
 from herdbook.snapshot import Snapshot, book_of, commit_of, snapshot, uncommitted
 
-Rev = Annotated[str | None, typer.Option("--rev", help="A git revision; without it the workspace, as it lies there.")]
+Rev = Annotated[
+    str | None,
+    typer.Option("--rev", help="A git revision; without it the workspace, as it lies there.", autocompletion=complete.revisions),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Target = Annotated[str, typer.Argument(help="A name such as replace/s3/g2/model, a path, a digest or its beginning, or the id of a row.")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        help="A name such as replace/s3/g2/model, a path, a digest or its beginning, or the id of a row.", autocompletion=complete.targets
+    ),
+]
 Format = Literal["openlineage", "prov", "croissant", "slsa", "json"]
 
 FOUND = 4  # exit status: the command ran, and what it looked at is not in order
@@ -52,7 +62,7 @@ def trace(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     Example: herdbook trace replace/s3/g2/model"""
     from herdbook import trace as core
 
-    with _opened(rev) as (now, book):
+    with phases(f"tracing {target}"), _opened(rev) as (now, book):
         found = core.trace(target, book, now)
     _print(as_json, core.as_json(found), core.drawn(found))
     if found.altered:
@@ -75,8 +85,8 @@ def audit(
     if rev is None and (changed := uncommitted(Path.cwd())):
         names = ", ".join(map(one_line, changed[:_SHOWN])) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
         messages.print(f"the workspace is audited as it lies here; not committed: {names}", markup=False)
-    with snapshot(Path.cwd(), rev) as now, messages.status("auditing") as status:
-        report = core.audit(now, level, status.update)
+    with snapshot(Path.cwd(), rev) as now, phases("auditing") as begin:
+        report = core.audit(now, level, begin)
     _print(as_json, core.as_json(report), core.drawn(report))
     if report.findings:
         raise typer.Exit(FOUND)
@@ -88,7 +98,7 @@ def replay(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     Example: herdbook replay replace/s3/g2/curated"""
     from herdbook import replay as core
 
-    with _opened(rev) as (now, book), messages.status("rebuilding"):
+    with _opened(rev) as (now, book), phases(f"rebuilding {target}"):
         found = core.replay(target, book, now)
     _print(as_json, core.as_json(found), core.drawn(found))
     if not found.is_identical:
@@ -96,9 +106,14 @@ def replay(target: Target, rev: Rev = None, as_json: Json = False) -> None:
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="REV1", help="A git revision.")],
-    new: Annotated[str | None, typer.Argument(metavar="[REV2]", help="Another one; without it the workspace.")] = None,
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="One dataset or model; without it all that changed.")] = None,
+    old: Annotated[str, typer.Argument(metavar="REV1", help="A git revision.", autocompletion=complete.revisions)],
+    new: Annotated[
+        str | None, typer.Argument(metavar="[REV2]", help="Another one; without it the workspace.", autocompletion=complete.revisions)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[TARGET]", help="One dataset or model; without it all that changed.", autocompletion=complete.targets),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show which datasets and models changed between two revisions, because of what, and by how much.
@@ -108,7 +123,7 @@ def diff(
 
     if new and target is None and commit_of(Path.cwd(), new) is None:
         new, target = None, new
-    with snapshot(Path.cwd(), old) as before, snapshot(Path.cwd(), new) as now:
+    with phases("comparing two books"), snapshot(Path.cwd(), old) as before, snapshot(Path.cwd(), new) as now:
         found = core.diff(before, now, target)
     _print(as_json, core.as_json(found), core.drawn(found, target))
 
@@ -124,7 +139,10 @@ def log(target: Target, rev: Rev = None, as_json: Json = False) -> None:
 
 
 def export(
-    target: Annotated[str | None, typer.Argument(help="One dataset or model with its ancestors; without it the whole book.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="One dataset or model with its ancestors; without it the whole book.", autocompletion=complete.targets),
+    ] = None,
     format: Annotated[Format, typer.Option("--format", help="What to write it as; docs/exports.md tells what each holds.")] = "json",
     rev: Rev = None,
     output: Annotated[Path | None, typer.Option(dir_okay=False, help="The file to write; without it the terminal.")] = None,
@@ -138,7 +156,7 @@ def export(
 
     if url is not None and format != "openlineage":
         raise typer.BadParameter("only openlineage is sent; leave --url out, or use --format openlineage", param_hint="--url")
-    with _opened(rev) as (now, book):
+    with phases("writing the book"), _opened(rev) as (now, book):
         document = exports.export(format, book, now, target)
     if url is not None and isinstance(document, list):
         exports.openlineage.send(document, url)

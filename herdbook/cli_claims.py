@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from herdbook import complete
 from herdbook.cli_book import Json
 from herdbook.errors import ClaimError, one_line
-from herdbook.layout import GENERATIONS, HYPOTHESES, JOURNAL, PARAMS, VERDICT_RECORD
+from herdbook.layout import GENERATIONS, HYPOTHESES, JOURNAL, PARAMS
+from herdbook.phases import phases
 
 if TYPE_CHECKING:
     from herdbook.claims import Claim, Hypotheses
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
     from herdbook.registration import Conditions, Registration
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Of claims in hypotheses.yaml; without any, all.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[ID]...",
+        help="Of claims in hypotheses.yaml; without any, all.",
+        show_default=False,
+        autocompletion=complete.claim_ids,
+    ),
 ]
 
 
@@ -28,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def register(ids: Ids = None) -> None:
+def register(ids: Ids = None, as_json: Json = False) -> None:
     """Register claims before their results: append each, with what it is judged by, to journal/register.jsonl.
 
     Without ids, all claims that are not registered as they stand. A claim whose results exist already is recorded, too, and
@@ -52,7 +60,11 @@ def register(ids: Ids = None) -> None:
     if chosen:
         write_register(registrations)
     write_index(hypotheses, registrations, read_publications())
-    for one in registrations[len(before) :]:
+    made = registrations[len(before) :]
+    if as_json:
+        print(json.dumps([one.link for one in made], sort_keys=True, indent=2))
+        return
+    for one in made:
         print(one_line(_told(one)))
     print(f"commit {JOURNAL} before you breed" if chosen else "nothing to register: each claim is registered as it stands")
 
@@ -109,29 +121,9 @@ def claims(as_json: Json = False) -> None:
     """Show each claim: whether it is registered, and its verdict.
 
     Example: herdbook claims"""
-    from herdbook.claims import read_hypotheses
-    from herdbook.records import read_object
-    from herdbook.registration import conditions, last_of, read_register, standing
+    from herdbook.claimed import claimed
 
-    registrations, now = read_register(), conditions(Path())
-    judged = read_object(VERDICT_RECORD).get("claims", []) if VERDICT_RECORD.is_file() else []
-    verdicts = {result["id"]: result for result in judged}
-    found = []
-    for claim in read_hypotheses(HYPOTHESES).claims:
-        of_claim, last = standing(claim, registrations, now), last_of(claim.id, registrations)
-        result = verdicts.get(claim.id)
-        is_judged = result is not None and result["digest"] == claim.digest
-        found.append(
-            {
-                "id": claim.id,
-                "sentence": claim.sentence,
-                "registered": of_claim.registered,
-                "exploratory_because": list(of_claim.reasons),
-                "registration": last and last.number,
-                "verdict": result["verdict"] if result is not None and is_judged else None,
-                "in_words": result["in_words"] if result is not None and is_judged else "not judged as it stands: dvc repro compare",
-            }
-        )
+    found = claimed()
     if as_json:
         print(json.dumps(found, sort_keys=True, indent=2))
     else:
@@ -151,13 +143,18 @@ def _drawn(found: list[dict[str, Any]]) -> Any:
     return table
 
 
-def publish(ids: Ids = None) -> None:
+def publish(ids: Ids = None, as_json: Json = False) -> None:
     """Write journal/ID.md, .json and .svg for judged claims, whatever the verdict, and the index of all registrations.
 
     Example: herdbook publish replace-against-accumulate"""
     from herdbook.journal import publish as core
 
-    for done in core(ids or []):
+    with phases("publishing"):
+        published = core(ids or [])
+    if as_json:
+        print(json.dumps([{**done.publication.link, "is_new": done.is_new} for done in published], sort_keys=True, indent=2))
+        return
+    for done in published:
         one = done.publication
         marked = f"{one.verdict}{', EXPLORATORY' if one.exploratory else ''}"
         print(f"{JOURNAL / one.id}.md: {marked}, {f'published as number {one.number}' if done.is_new else 'as published before'}")

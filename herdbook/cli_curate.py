@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,14 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from herdbook import complete
 from herdbook.cli_book import Json, Rev
 from herdbook.errors import HerdbookError, one_line
 from herdbook.layout import GENERATIONS, PARAMS
+from herdbook.phases import phases
 
 if TYPE_CHECKING:
     from herdbook.ablation import Effect
     from herdbook.explain import Explanation
 
+INTERRUPTED = 130  # exit status of whatever a person stopped with Ctrl-C
+_STDERR = 2  # its descriptor
 recipe = typer.Typer(help="What the steps of a recipe are worth.\n\nExample: herdbook recipe ablate curated", no_args_is_help=True)
 
 
@@ -42,7 +47,7 @@ def curate(
     from herdbook.explain import explain as core
     from herdbook.snapshot import book_of, snapshot
 
-    with snapshot(Path.cwd(), rev) as now:
+    with phases(f"looking for {explain}"), snapshot(Path.cwd(), rev) as now:
         found = core(explain, book_of(now), now)
     if as_json:
         print(json.dumps([asdict(each) for each in found], sort_keys=True, indent=2))
@@ -66,7 +71,7 @@ def _show(each: "Explanation") -> None:
         console.print(Text(one_line(f"{hand['step']} by {hand['by']} of {parents}: {hand['note']}")))
 
 
-def experiment(name: Annotated[str, typer.Argument(help="Of the new folder experiments/NAME.")]) -> None:
+def experiment(name: Annotated[str, typer.Argument(help="Of the new folder experiments/NAME.")], as_json: Json = False) -> None:
     """Make an experiment with the parameters of params.yaml, to be changed there: own parameters, lock and results, shared code.
 
     Example: herdbook experiment wider-models"""
@@ -76,11 +81,16 @@ def experiment(name: Annotated[str, typer.Argument(help="Of the new folder exper
 
     read_params(PARAMS)  # says what is wrong with it
     folder = create(Path.cwd(), name, strict_yaml(PARAMS.read_text(encoding="utf-8")))
-    print(f"{folder}: change {folder / PARAMS}, then make run EXPERIMENT={name}")
+    if as_json:
+        print(json.dumps({"folder": str(folder), "params": str(folder / PARAMS)}, sort_keys=True, indent=2))
+    else:
+        print(f"{folder}: change {folder / PARAMS}, then make run EXPERIMENT={name}")
 
 
 def ablate(
-    regime: Annotated[str, typer.Argument(help="Of params.yaml, bred already: its recipe is taken apart.")],
+    regime: Annotated[
+        str, typer.Argument(help="Of params.yaml, bred already: its recipe is taken apart.", autocompletion=complete.regimes)
+    ],
     jobs: Annotated[int | None, typer.Option(min=1, help="Stages at a time.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -138,11 +148,19 @@ def _checked_out(folder: Path) -> bool:
 
 
 def _run(folder: Path, *words: str) -> None:
+    """Run herdbook in the folder, what it says on stderr, so that stdout has but the table; Ctrl-C is the child's to answer."""
     from herdbook.run import LINEAGES_STOPPED
 
-    done = subprocess.run([sys.executable, "-m", "herdbook", *words], cwd=folder, check=False)
-    if done.returncode not in (0, LINEAGES_STOPPED):
-        raise HerdbookError(f"{folder}: herdbook {words[0]} ended with status {done.returncode}; see above")
+    with subprocess.Popen([sys.executable, "-m", "herdbook", *words], cwd=folder, stdout=_STDERR) as child:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both, and the child sees its stages end
+        try:
+            status = child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    if status == INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
+    if status not in (0, LINEAGES_STOPPED):
+        raise HerdbookError(f"{folder}: herdbook {words[0]} ended with status {status}; see above")
 
 
 def _drawn(found: "list[Effect]") -> Any:

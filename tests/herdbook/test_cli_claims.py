@@ -178,6 +178,15 @@ def test_publish_without_verdicts_says_what_to_run(root):
         said("publish")
 
 
+def test_what_register_and_publish_wrote_is_told_as_json_too(root):
+    (registered,) = json.loads(said("register", "--json"))
+    assert (registered["id"], registered["number"]) == (ID, 1)
+    assert json.loads(said("register", "--json")) == []
+    lab.judge(root, CLEAR)
+    (published,) = json.loads(said("publish", "--json"))
+    assert (published["id"], published["verdict"], published["is_new"]) == (ID, "supported", True)
+
+
 @pytest.mark.parametrize("command", ["register", "claims", "publish"])
 def test_each_help_has_an_example(command):
     assert f"Example: herdbook {command}" in said(command, "--help")

@@ -1,5 +1,6 @@
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def test_a_corpus_is_written_and_counted(project, monkeypatch, capsys):
     assert sorted(pq.read_table("data/corpus.parquet")["text"].to_pylist()) == ["one", "two two"]
     assert "Licence: CC0-1.0" in (project / "data/README.md").read_text()
     assert sorted(path.name for path in project.iterdir()) == ["data", "mine", "params.yaml"]
+
+
+def test_a_corpus_and_what_is_pruned_are_told_as_json_too(project, monkeypatch, capsys):
+    assert herdbook(monkeypatch, "corpus", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"folder": "data", "num_documents": 2, "num_words": 3, "md5": dvc_digest(CORPUS), "recorded": None}
+    (project / "runs/strange").mkdir(parents=True)
+    herdbook(monkeypatch, "prune", "--json")
+    assert json.loads(capsys.readouterr().out) == ["runs/strange"]
 
 
 def test_the_recorded_corpus_is_written_again_and_called_so(project, monkeypatch, capsys):

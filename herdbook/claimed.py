@@ -1,0 +1,35 @@
+"""What is claimed here: each claim with its standing and, where it is judged as it stands, its verdict."""
+
+from pathlib import Path
+from typing import Any
+
+from herdbook.claims import read_hypotheses
+from herdbook.layout import HYPOTHESES, VERDICT_RECORD
+from herdbook.records import read_object
+from herdbook.registration import conditions, last_of, read_register, standing
+
+
+def claimed() -> list[dict[str, Any]]:
+    """Each claim of hypotheses.yaml in the working directory, as plain values: id, sentence, registered, exploratory_because,
+    registration (its number), verdict and in_words.
+
+    Raises ClaimError or FileError where claims, register or verdicts cannot be read."""
+    registrations, now = read_register(), conditions(Path())
+    judged = read_object(VERDICT_RECORD).get("claims", []) if VERDICT_RECORD.is_file() else []
+    verdicts = {result["id"]: result for result in judged}
+    found = []
+    for claim in read_hypotheses(HYPOTHESES).claims:
+        of_claim, last, result = standing(claim, registrations, now), last_of(claim.id, registrations), verdicts.get(claim.id)
+        is_judged = result is not None and result["digest"] == claim.digest
+        found.append(
+            {
+                "id": claim.id,
+                "sentence": claim.sentence,
+                "registered": of_claim.registered,
+                "exploratory_because": list(of_claim.reasons),
+                "registration": last and last.number,
+                "verdict": result["verdict"] if result is not None and is_judged else None,
+                "in_words": result["in_words"] if result is not None and is_judged else "not judged as it stands: dvc repro compare",
+            }
+        )
+    return found
