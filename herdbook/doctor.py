@@ -74,7 +74,7 @@ def _machine() -> Iterator[Check]:
         yield Check("memory", "ok" if is_enough else "warning", f"{memory / GIB:.1f} GiB free, a run of two stages at a time takes 2", fix)
     disk = shutil.disk_usage(Path.cwd()).free
     state: State = "ok" if disk >= _DISK_BYTES else "warning" if disk >= _LEAST_DISK_BYTES else "problem"
-    fix = None if state == "ok" else "dvc gc --workspace removes from the cache what no file here names; or make room"
+    fix = None if state == "ok" else "make room elsewhere: the cache in .dvc/cache serves experiments and other commits too"
     yield Check("disk", state, f"{disk / GIB:.1f} GiB free", fix)
 
 
@@ -217,7 +217,12 @@ def _settings() -> Iterator[Check]:
         yield _fault(PARAMS.name, error)
     try:
         policies = [read_policy(path) for path in sorted(EXPECTATIONS.glob("*.yaml"))]
-        yield Check("policies", "ok" if policies else "problem", f"{len(policies)} in {EXPECTATIONS}", None if policies else "git checkout")
+        yield Check(
+            "policies",
+            "ok" if policies else "problem",
+            f"{len(policies)} in {EXPECTATIONS}",
+            None if policies else f"git checkout -- {EXPECTATIONS}",
+        )
     except HerdbookError as error:
         yield _fault("policies", error)
     try:

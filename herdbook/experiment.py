@@ -28,6 +28,7 @@ controls: []
 claims: []
 """
 _UP = Path("..", "..")
+_PLOTS = Path(".dvc", "plots")  # templates that dvc.yaml names, looked up beside DVC's settings
 _CONFIG = "[core]\n    analytics = false\n    check_update = false\n[cache]\n    dir = ../../../.dvc/cache\n"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -69,11 +70,10 @@ def link(folder: Path) -> None:
     (folder / ".dvc").mkdir(parents=True, exist_ok=True)
     write_text(folder / ".dvc" / "config", _CONFIG)
     write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
-    for name in SHARED:
-        path = folder / name
+    for path, shared in {**{folder / name: _UP / name for name in SHARED}, folder / _PLOTS: Path("..", _UP, _PLOTS)}.items():
         if path.is_symlink() or not path.exists():  # an experiment may have policies of its own
             path.unlink(missing_ok=True)
-            path.symlink_to(_UP / name)
+            path.symlink_to(shared)
 
 
 def dumped(document: dict[str, Any]) -> str:

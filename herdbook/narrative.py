@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from herdbook.params import Decoding, Regime, Weights
+from herdbook.params import Decoding, Mixture, Regime
 from herdbook.records import Generation
 
 MAX_CHARACTERS = 1000  # of an example; the whole rows are in runs/
@@ -20,6 +20,11 @@ _HIDDEN = (
     *range(0xD800, 0xE000),
 )
 _SHOWN = _CONTROLS | {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
+_SOURCES = {
+    "offspring": "the offspring of the generation before",
+    "previous": "the pool that generation was trained from",
+    "human": "the human rows",
+}
 
 
 def shown(text: str) -> str:
@@ -35,7 +40,6 @@ def printable(text: str) -> str:
 
 def policy(regime: Regime) -> str:
     """What a regime does, in sentences."""
-    budget = "" if regime.budget_rows is None else f", drawn down to {regime.budget_rows} rows"
     steps = ", ".join(step["name"].replace("_", " ") for step in regime.recipe.steps)
     recipe = f"and curated by {steps}" if steps else "and taken as they come"
     gate = {
@@ -43,16 +47,22 @@ def policy(regime: Regime) -> str:
         "waive": "A dataset that does not pass its inspection trains all the same, under a recorded waiver.",
     }
     offspring = f"Offspring are {_drawn(regime.decoding)} {recipe}."
-    return f"Trains each generation on {_sources(regime.weights)}{budget}. {offspring} {gate[regime.gate]}"
+    trains = _sources(regime) if regime.mixture is None else _mixture(regime.mixture)
+    return f"Trains each generation on {trains}. {offspring} {gate[regime.gate]}"
 
 
-def _sources(weights: Weights) -> str:
-    sources = (
-        (weights.offspring, "the offspring of the generation before"),
-        (weights.previous, "the pool that generation was trained from"),
-        (weights.human, "the human rows"),
-    )
-    return listed([f"{'all' if share == 1 else f'{100 * share:g} %'} of {source}" for share, source in sources if share])
+def _sources(regime: Regime) -> str:
+    shares = ((getattr(regime.weights, name), source) for name, source in _SOURCES.items())
+    parts = listed([f"{'all' if share == 1 else f'{100 * share:g} %'} of {source}" for share, source in shares if share])
+    return parts if regime.budget_rows is None else f"{parts}, drawn down to {regime.budget_rows} rows"
+
+
+def _mixture(mixture: Mixture) -> str:
+    parts = [
+        f"{100 * part.fraction:g} % from {_SOURCES[part.source]}" + ("" if part.epochs == 1 else f" (read {part.epochs:g} times)")
+        for part in mixture.sources
+    ]
+    return f"{mixture.num_tokens} tokens, {listed(parts)}"
 
 
 def _drawn(decoding: Decoding) -> str:

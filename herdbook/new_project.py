@@ -113,6 +113,8 @@ def create(source: Path, folder: Path, corpus: Path | None = None, licence: str 
 
     Its files name no path but that from `folder` to `corpus`. Raises HerdbookError where something lies in `folder`,
     where `source` is no whole project, or where the corpus cannot be read."""
+    if shutil.which("git") is None:
+        raise HerdbookError("git: not found, and a project is a git repository; install git, then run this again (herdbook doctor)")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise HerdbookError(f"{folder}: is there already, and not empty; name a folder that is not there")
     if lacking := [name for name in (*CODE, PARAMS.name) if not (source / name).exists()]:
@@ -245,7 +247,8 @@ def _repository(folder: Path) -> Path | None:
 
 def _commit(root: Path) -> str:
     """Commit everything, as whom git knows or else as nobody; the commit."""
-    known = subprocess.run(["git", "config", "user.email"], cwd=root, capture_output=True, check=False).returncode == 0
+    asked = (subprocess.run(["git", "config", f"user.{key}"], cwd=root, capture_output=True, check=False) for key in ("name", "email"))
+    known = all(done.returncode == 0 for done in asked)
     identity = () if known else ("-c", "user.name=herdbook", "-c", "user.email=herdbook@localhost")
     _git(root, "add", "--all")
     _git(root, *identity, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "A new herd")

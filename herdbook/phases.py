@@ -6,28 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from herdbook.errors import one_line
 
 
 @contextmanager
-def phases(description: str, total: int | None = None) -> Iterator[Callable[[str], object]]:
-    """Yield a function that says what is being done now, a phase of `total`; the time spent is shown, and with a total the phase."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        *((MofNCompleteColumn(),) if total else ()),
-        TimeElapsedColumn(),
-    )
+def phases(description: str) -> Iterator[Callable[[str], object]]:
+    """Yield a function that says what is being done now; the time spent is shown beside it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task(one_line(description), total=total)
-        count = 0
-
-        def begin(phase: str) -> None:
-            nonlocal count
-            count += 1
-            progress.update(bar, description=one_line(f"{description}: {phase}"), completed=count)
-
-        yield begin
+        bar = progress.add_task(one_line(description), total=None)
+        yield lambda phase: progress.update(bar, description=one_line(f"{description}: {phase}"))

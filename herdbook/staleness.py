@@ -55,13 +55,22 @@ def stage_states(root: Path) -> list[StageState]:
 
     Raises HerdbookError where dvc.yaml, dvc.lock or params.yaml cannot be read."""
     wanted = _resolved(root)
-    lock = _yaml(root / LOCK).get("stages", {}) if (root / LOCK).exists() else {}
+    lock = _locked(root / LOCK)
     files = _Files(root)
     params, code = _yaml(root / PARAMS), _changed_code(root, files, lock)
     reasons = {name: tuple(sorted({*_reasons(wanted[name], lock.get(name), files, params, code)})) for name in wanted}
     outs = {name: tuple(Path(_path(out)) for out in _outs(stage)) for name, stage in wanted.items()}
     following = _following({name for name in wanted if reasons[name]}, wanted, outs)
     return [StageState(name, outs[name], reasons[name], name in following) for name in wanted]
+
+
+def _locked(path: Path) -> dict[str, Any]:
+    """What dvc.lock records of each stage; nothing without one."""
+    document = _yaml(path) if path.exists() else {"stages": {}}
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not isinstance(stages, dict):
+        raise FileError(f"{path}: has no stages; restore it: git checkout {path.name}")
+    return stages
 
 
 def _resolved(root: Path) -> dict[str, Mapping[str, Any]]:

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from herdbook.claimed import claimed
 from herdbook.corpus import dvc_digest, recorded_digest
+from herdbook.errors import FileError
 from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, CORPUS, FOUNDER, GENERATIONS, PARAMS, RECORDS, RUNS, Place
 from herdbook.lineage import NOT_BRED
 from herdbook.params import Params, read_params
-from herdbook.records import DATASETS, lineage_places
+from herdbook.records import DATASETS, lineage_places, read_object
 from herdbook.staleness import StageState, stage_states
 
 _RUN = Path(".dvc", "tmp", "herdbook-run.json")  # held by a run, as long as it lasts (flows/turn.py)
@@ -77,9 +78,18 @@ def status() -> Status:
         stages=tuple(stages),
         lineages=tuple(_lineages(params, stages)),
         claims=tuple(claimed()),
-        book=read_json(BOOK_ROOT) if BOOK_ROOT.is_file() else None,
+        book=_book(),
         is_running=_is_running(),
     )
+
+
+def _book() -> Mapping[str, Any] | None:
+    if not BOOK_ROOT.is_file():
+        return None
+    found = read_object(BOOK_ROOT)
+    if not found.keys() >= {"root", "num_entries"}:
+        raise FileError(f"{BOOK_ROOT}: names no root; write it anew: dvc repro book")
+    return found
 
 
 def _corpus() -> CorpusState:
@@ -124,7 +134,10 @@ def _compared() -> dict[tuple[str, str, str], Mapping[str, str]]:
     if not GENERATIONS.is_file():
         return {}
     with GENERATIONS.open(encoding="utf-8", newline="") as file:
-        return {(line["regime"], line["seed"], line["generation"]): line for line in csv.DictReader(file)}
+        lines = list(csv.DictReader(file, restval=""))
+    if not {"regime", "seed", "generation"} <= set(lines[0] if lines else ()):
+        raise FileError(f"{GENERATIONS}: no table of generations; write it anew: dvc repro compare")
+    return {(line["regime"], line["seed"], line["generation"]): line for line in lines}
 
 
 def _bred(place: Place, gate: str, states: Mapping[tuple[str, ...], list[StageState]], line: Mapping[str, str]) -> Bred:

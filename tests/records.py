@@ -111,8 +111,8 @@ def write_calibrations(root: Path, failed: Sequence[str] = ()) -> None:
 
 
 def write_rows(root: Path, place: Place, text: str) -> None:
-    """One row kept of the offspring of a generation."""
-    _put_table(root / place.curated / "rows.parquet", rows_of("d", 1, model="m", generation=place.number, text=text))
+    """One row kept of the offspring of a generation; no word of its text touches an edge of the row."""
+    _put_table(root / place.curated / "rows.parquet", rows_of("d", 1, model="m", generation=place.number, text=f" {text} "))
 
 
 def write_book(root: Path) -> None:
@@ -156,7 +156,7 @@ def write_project(root: Path, regimes: Mapping[str, str], seeds: Sequence[str] =
 
     write(root / "reports/book.json", BOOK)
     write_book(root)
-    _put_table(root / HUMAN_TRAIN, rows_of("d", 1, text="One two. " + "one two three. " * 2 + "ONE four"))
+    _put_table(root / HUMAN_TRAIN, rows_of("d", 1, text=" One two. " + "one two three. " * 2 + "ONE four "))
     write_calibrations(root)
     (root / HYPOTHESES).write_text(NOTHING_CLAIMED)
     (root / "herdbook").symlink_to(Path(__file__).parents[1] / "herdbook")  # a claim is registered under the code that judges it

@@ -158,7 +158,7 @@ def test_a_run_within_a_command_answers_ctrl_c_itself(tmp_path, monkeypatch, cap
 
 
 def test_progress_is_silent_where_nobody_watches(capsys):
-    with steps("a", 2) as advance, phases("b", 2) as begin:
+    with steps("a", 2) as advance, phases("b") as begin:
         advance()
         begin("c")
     assert capsys.readouterr() == ("", "")

@@ -60,7 +60,7 @@ def band_of(figure: Figure, run: Run) -> Band | None:
     bounds = [
         (sign, float(number))
         for rule in rules
-        if rule["column"] == figure.human and rule["allowed"]
+        if rule["column"] == figure.human and rule["allowed"] and rule["severity"] == "critical"
         for sign, number, source in _BOUND.findall(str(rule["allowed"]))
         if f"human_{figure.human}" in source
     ]
@@ -88,8 +88,14 @@ def rows_of(points: Sequence[Point], params: Params) -> list[dict[str, Any]]:
 def _told(human: Band | None) -> dict[str, Any] | None:
     if human is None:
         return None
-    has_band = human.low < human.high
-    return {"value": figure_text(human.value), "band": f"{figure_text(human.low)} to {figure_text(human.high)}" if has_band else ""}
+    low, high = figure_text(human.low), figure_text(human.high)
+    if human.low < human.value < human.high:
+        band = f"{low} to {high}"
+    elif human.low < human.high:
+        band = f"at least {low}" if human.low < human.value else f"at most {high}"
+    else:
+        band = ""
+    return {"value": figure_text(human.value), "band": band}
 
 
 def _cell(point: Point) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from herdbook.book import Book, read_book
 from herdbook.entry import Entry
 from herdbook.errors import FileError
-from herdbook.layout import FOUNDER, HUMAN
+from herdbook.layout import BOOK, FOUNDER, HUMAN, PARAMS
 from herdbook.records import DATASETS, Generation
 from herdbook.report.receipts import why
 from herdbook.report.run import Run
@@ -37,6 +37,8 @@ def tree(run: Run, book: Book) -> dict[str, Any]:
         own["parents"] += [[parent["role"], *placed(parent["name"])] for parent in entry["parents"] if placed(parent["name"])[0] != node]
     for generation in run.generations:
         node = "/".join((generation.place.regime, generation.place.seed, generation.place.generation))
+        if node not in nodes:
+            raise FileError(f"{BOOK}: has no entry of {node}, which {PARAMS} names; run dvc repro book")
         nodes[node] |= bred(generation, book.entries, node) if generation.is_bred else {"why": why(generation)}
         nodes[node]["verdicts"] = {dataset: generation.verdict(dataset) for dataset in DATASETS}
     return {

@@ -75,7 +75,7 @@ def inert(value: Any) -> Any:
 
 def script_json(value: Any) -> str:
     """JSON that can stand in a script element: no character of it can end the element or be read as markup."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -43,7 +43,7 @@ def read_run(params: Params) -> Run:
     return Run(
         params=params,
         generations=read_generations(gates, params.seeds, params.generations),
-        metrics=read_object(METRICS),
+        metrics=_metrics(params),
         lines=read_lines(params),
         human=read_object(HUMAN_PROFILE),
         human_receipt=read_object(HUMAN_RECEIPT),
@@ -52,6 +52,15 @@ def read_run(params: Params) -> Run:
         registrations=read_register(),
         calibrations=[{**found, "sheets": sheets_of(found["name"])} for found in results()],
     )
+
+
+def _metrics(params: Params) -> Metrics:
+    """reports/metrics.json; FileError where it is not of the regimes and generations that the parameters name."""
+    found = read_object(METRICS)
+    wanted = {regime: set(params.generations) for regime in params.regimes}
+    if {regime: set(generations) for regime, generations in found.items()} != wanted:
+        raise FileError(f"{METRICS}: is not of the generations that {PARAMS} names; run dvc repro compare")
+    return found
 
 
 def read_lines(params: Params) -> Lines:

@@ -1,7 +1,8 @@
 """The tail: which words of people each regime has stopped using, generation by generation.
 
-A word is a run of letters, casefolded. It is alive in a generation of a lineage where the rows that were
-kept of its offspring hold it at least once. Collapse begins with the loss of the tails (Shumailov et al.
+A word is a run of letters, casefolded, that does not touch the edge of its row: rows are cut by tokens, so such a
+run may be a part of a word. It is alive in a generation of a lineage where the rows that were kept of its offspring hold it
+at least once. Collapse begins with the loss of the tails (Shumailov et al.
 2024, definition 2.1)."""
 
 import re
@@ -31,6 +32,7 @@ from herdbook.report.section import Section
 BANDS = (1, 2, 10, 100)  # the least times that people used a word of each band; the rarest first
 NUM_NAMED = 12  # words named of each generation of a regime
 _LETTERS = re.compile(r"[^\W\d_]+")
+_EDGES = re.compile(r"\A[^\W\d_]+|[^\W\d_]+\Z")
 _NEVER = -1
 
 
@@ -173,13 +175,14 @@ def _limits(shares: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    """The texts of a parquet file of ROWS, a group of rows at a time; FileError where it cannot give them."""
+    """The texts of a parquet file of ROWS without what touches their edges, a group of rows at a time; FileError where it cannot
+    give them."""
     try:
         with pq.ParquetFile(path) as file:
             if "text" not in file.schema_arrow.names:
                 raise FileError(f"{path}: no column 'text'; write it anew (dvc repro)")
             for batch in file.iter_batches(columns=["text"]):
-                yield "\n".join(text for text in batch.column(0).to_pylist() if text)
+                yield "\n".join(_EDGES.sub("", text) for text in batch.column(0).to_pylist() if text)
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
     except (pa.ArrowException, OSError) as error:

@@ -14,7 +14,7 @@ from herdbook.records import Generation
 from herdbook.report.run import Run
 from herdbook.report.section import Section
 
-MAX_CHARACTERS = 4_000_000  # of all texts together: a page of 15 MB holds charts and receipts too
+MAX_BYTES = 4_000_000  # of all texts together: a page of 15 MB holds charts and receipts too
 WORD = re.compile(r"\w+|[^\w\s]+")
 
 # By prompt, and how often the same generation was given it before: what each (regime, generation) wrote.
@@ -25,7 +25,7 @@ def section(run: Run) -> Section:
     """The section of the prompts: by seed its prompts, and by regime what each generation wrote after each of them.
 
     A text is its pieces (`pieces`), None where there is none. Where all texts together are longer than
-    MAX_CHARACTERS, later prompts are left out."""
+    MAX_BYTES, later prompts are left out."""
     seeds, regimes = run.params.seeds, list(run.params.regimes)
     draws = {seed: draws_of([generation for generation in run.generations if generation.place.seed == seed]) for seed in seeds}
     longest = max((len(found) for found in draws.values()), default=0)
@@ -77,11 +77,13 @@ def draws_of(generations: Sequence[Generation]) -> Draws:
 
 
 def fitting(seeds: Sequence[Draws], longest: int) -> int:
-    """How many prompts of each seed can be shown, the first of each together no longer than MAX_CHARACTERS."""
+    """How many prompts of each seed can be shown, the first of each together no longer than MAX_BYTES."""
     total = 0
     for number in range(longest):
-        total += sum(len(text) for draws in seeds for written in islice(draws.values(), number, number + 1) for text in written.values())
-        if total > MAX_CHARACTERS:
+        total += sum(
+            len(text.encode()) for draws in seeds for written in islice(draws.values(), number, number + 1) for text in written.values()
+        )
+        if total > MAX_BYTES:
             return number
     return longest
 

@@ -22,6 +22,8 @@ def test_an_experiment_has_no_copy_of_what_the_project_shares(folder):
         if name != "expectations" or (folder / name).is_symlink():  # policies may be an experiment's own
             assert (folder / name).is_symlink(), name
             assert (folder / name).resolve() == (ROOT / name).resolve()
+    assert (folder / ".dvc/plots").is_symlink()
+    assert (folder / ".dvc/plots/regimes.json").samefile(ROOT / ".dvc/plots/regimes.json")
     listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     own = {Path(line).relative_to(folder.relative_to(ROOT)).parts[0] for line in listed.splitlines()} - set(SHARED)
     assert own <= {".dvc", "data.dvc", "dvc.lock", "expectations", "hypotheses.yaml", "journal", "params.yaml", "published.yaml", "reports"}
@@ -64,7 +66,8 @@ def test_a_new_experiment_has_the_parameters_it_was_given_and_links_to_the_rest(
     changed = document(train={"epochs": 1})
     folder = create(project, "short", changed)
     assert yaml.safe_load((folder / "params.yaml").read_text()) == changed
-    assert all((folder / name).is_symlink() for name in SHARED)
+    assert all((folder / name).is_symlink() for name in (*SHARED, ".dvc/plots"))
+    assert (folder / ".dvc/plots").resolve() == project / ".dvc/plots"
     assert (folder / "data.dvc").read_text() == "outs: []\n"
 
 

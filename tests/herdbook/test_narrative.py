@@ -57,6 +57,12 @@ def test_a_regime_says_how_it_curates_gates_and_draws_down():
     assert policy(regime()).endswith("ends the lineage.")
 
 
+def test_a_mixture_stands_in_place_of_weights():
+    sources = [{"source": "offspring", "fraction": 0.75, "epochs": 1.0}, {"source": "human", "fraction": 0.25, "epochs": 2.5}]
+    text = policy(regime(mixture={"num_tokens": 5000, "sources": sources}))
+    assert "on 5000 tokens, 75 % from the offspring of the generation before and 25 % from the human rows (read 2.5 times)." in text
+
+
 def entry(num_bred, loss, distinct):
     figures = {"held_out_loss_nats": {"mean": loss}, "offspring_distinct_2": {"mean": distinct}}
     return {"num_seeds": 3, "num_seeds_bred": num_bred, **figures}

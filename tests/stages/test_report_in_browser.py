@@ -66,12 +66,6 @@ def switch(driver, name, value):
     driver.execute_script("document.querySelector(`input[name=${arguments[0]}][value=${arguments[1]}]`).click()", name, value)
 
 
-def test_charts_are_drawn_when_they_come_into_view(window):
-    assert (
-        0 < int(window.execute_script("return document.documentElement.dataset.drawn")) < len(window.find_elements("css selector", ".plot"))
-    )
-
-
 def test_figures_on_screen_are_those_of_the_metrics(window, project):
     metrics = read_json(project / "reports/metrics.json")
     script = """return [...document.querySelectorAll("#held_out_loss_nats ~ details tbody tr")].map((row) =>
@@ -157,8 +151,7 @@ def test_the_page_does_not_scroll_sideways(window, width):
     assert found[0] <= found[1]
 
 
-def test_all_charts_are_there_before_the_page_is_printed(window):
-    window.execute_script("dispatchEvent(new Event('beforeprint'))")
+def test_charts_out_of_view_are_drawn_when_the_page_is_at_rest_so_that_a_print_has_all(window):
     plots = len(window.find_elements("css selector", ".plot"))
     until(window, lambda: len(window.find_elements("css selector", ".plot svg")) == plots)
 

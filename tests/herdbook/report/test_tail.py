@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herdbook.errors import FileError
+from herdbook.files import write_table
 from herdbook.layout import HUMAN_TRAIN, Place
 from herdbook.report import tail
 from tests import records as made
 from tests.page import Page, rendered, run_here
+from tests.rows import rows_of
 
 # Human text: the 100 times, cat 10 times, sat twice, mat and rug once.
 HUMAN = [*["the cat"] * 10, *["the"] * 90, "Sat, sat! mat_RUG 12"]
@@ -55,6 +57,13 @@ def test_the_share_of_a_band_that_is_alive_by_hand(tmp_path):
     assert life.shares.tolist() == [[0.5, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
 
 
+def test_what_touches_the_edge_of_a_row_may_be_cut_and_is_no_word(tmp_path):
+    place = Place("replace", "s0", "g0")
+    write_table(tmp_path / place.curated / "rows.parquet", rows_of("d", 1, text="the cat sat"))
+    life = tail.life([place], tail.vocabulary(HUMAN))
+    assert (life.last >= 0).tolist() == [False, True, False, False, False]  # of the, cat, sat, mat, rug
+
+
 def test_a_word_dies_when_no_seed_uses_it_ever_again(tmp_path):
     lives, human = lives_of(tmp_path, ["the cat sat mat", "the", "the sat", "the"], ["the cat", "the cat rug", "the", "the"])
     found = tail.deaths(lives, human, 4)
@@ -100,9 +109,6 @@ def test_rows_of_what_was_not_bred_are_not_asked_for(project):
 
 
 def test_a_human_text_without_letters_has_no_tail(project):
-    from herdbook.files import write_table
-    from tests.rows import rows_of
-
     write_table(HUMAN_TRAIN, rows_of("d", 2, text="3 1 2 = 1 2 3"))
     assert tail.section(run_here()).context["bands"] == []
     assert "hold no words of letters" in Page(rendered()).text

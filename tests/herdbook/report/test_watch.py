@@ -71,7 +71,7 @@ def test_later_prompts_are_left_out_where_the_page_would_grow_too_large(project,
     for path in (project / "records").glob("*/*/g?/examples.json"):
         if "founder" not in path.parts:
             made.write(path, examples)
-    monkeypatch.setattr(watch, "MAX_CHARACTERS", 2 * 2 * 2 * 3 * 100)  # two prompts, seeds and regimes, three generations
+    monkeypatch.setattr(watch, "MAX_BYTES", 2 * 2 * 2 * 3 * 100)  # two prompts, seeds and regimes, three generations
     section = watch.section(run_here())
     assert section.context == {"num_prompts": 3, "num_left_out": 1}
     assert {seed: told["prompts"] for seed, told in section.data["watch-data"]["seeds"].items()} == {"s0": ["0", "1"], "s1": ["0", "1"]}
@@ -90,5 +90,5 @@ def test_generated_text_stands_in_its_block_alone_and_is_inert_there(project):
     assert HOSTILE not in page.text
     block = page.block("watch-data")
     assert not {"<", ">", "&"} & set(block)
-    assert "\\u2400" in block
-    assert "\\u202e" not in block
+    assert "\u2400" in block
+    assert "\u202e" not in block
