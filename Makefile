@@ -31,7 +31,7 @@ check: .venv/installed  ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 docs: .venv/installed  ## the documentation as a site, site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/installed  ## measurements that documents cite; two hours on two cores
 	$(BIN)/python -m bench
