@@ -67,12 +67,10 @@ def write_lock(path: Path, pieces: Mapping[str, str], order: Iterable[str]) -> N
 
 
 def _renumbered(piece: str, numbers: Iterator[int]) -> str:
-    """A piece with its anchors numbered on from those of the pieces before it, as one dump of the whole file would."""
-    names: dict[str, str] = {}
+    """A piece with its anchors numbered on from those of the pieces before it, as one dump of the whole file would.
 
-    def renamed(match: re.Match[str]) -> str:
-        if match["id"] not in names:
-            names[match["id"]] = f"id{next(numbers):03d}"
-        return f"{match['before']}{match['mark']}{names[match['id']]}"
-
-    return _ANCHOR.sub(renamed, piece)
+    A dump numbers values as it meets them for the second time, so within a piece the order is that of their numbers, not of
+    their places."""
+    found = sorted({match["id"] for match in _ANCHOR.finditer(piece)}, key=lambda name: int(name.removeprefix("id")))
+    names = {name: f"id{next(numbers):03d}" for name in found}
+    return _ANCHOR.sub(lambda match: f"{match['before']}{match['mark']}{names[match['id']]}", piece)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.lockfile import _renumbered, in_order, read_lock, stage_text, write_lock
+from herdbook.audit.lock import other_bytes
 from herdbook.errors import FileError
 from tests.pipeline import ROOT
 
@@ -38,13 +39,24 @@ def test_dvc_writes_the_same_bytes_as_the_pieces(tmp_path):
         entry["params"] = {
             "params.yaml": {"decodings": {"a": (shared := {"k": 50, "l": [1]}), "b": shared}, "regime": shared, "other": [shared]}
         }
+        # written first and met again last: numbers go by the second meeting
+        entry["deps"] = [{"late": (late := {"k": 1})}, {"early": (early := {"k": 2})}, {"again": early}, {"last": late}]
     dump_yaml(str(tmp_path / "theirs"), {"schema": "2.0", "stages": entries})
     pieces = {name: stage_text(name, entry) for name, entry in entries.items()}
     write_lock(tmp_path / "ours", pieces, ["b@x-1", "a"])
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
-    assert b"&id002" in (tmp_path / "ours").read_bytes()
+    assert b"&id006" in (tmp_path / "ours").read_bytes()
     write_lock(tmp_path / "again", read_lock(tmp_path / "theirs"), ["b@x-1", "a"])
     assert (tmp_path / "again").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+LOCKS = ["dvc.lock", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("experiments/*/dvc.lock"))]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_committed_lock_is_as_dvc_writes_it(lock):
+    text = (ROOT / lock).read_bytes()
+    assert other_bytes(text, yaml.load(text, Loader=yaml.CSafeLoader)) is None
 
 
 def test_the_ordered_mappings_that_dvc_makes_are_mappings():
