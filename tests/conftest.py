@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts backg
 
 LONG = (
     "flows/test_breed.py", "test_end_to_end.py", "test_curation.py", "herdbook/test_replay.py", "flows/test_pipeline.py",
-    "herdbook/test_audit.py", "herdbook/test_versions.py",
+    "herdbook/test_audit.py", "herdbook/test_versions.py", "docs/test_own.py", "test_docs.py",
 )  # fmt: skip
 
 
@@ -81,6 +81,24 @@ def reproduced(unbred: Path, shared: Callable[[str, Callable[[Path], object]], P
         miniature.repro(root)
 
     return shared("reproduced", make)
+
+
+@pytest.fixture(scope="session")
+def changed(reproduced: Path, shared: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The miniature as plain `dvc repro` left it, committed, and once more where the recipe of replace keeps 149 rows in place
+    of 150, committed; `changed.txt` beside it is what the second repro said. Only to be read."""
+    from tests import miniature
+
+    def make(root: Path) -> None:
+        shutil.copytree(reproduced, root, symlinks=True, dirs_exist_ok=True)
+        miniature.commit(root, "bred")
+        params = miniature.parameters()
+        params["regimes"]["replace"]["recipe"]["num_rows"] = 149
+        miniature.write_params(root, params)
+        root.with_name("changed.txt").write_text(miniature.repro(root))
+        miniature.commit(root, "149 rows")
+
+    return shared("changed", make)
 
 
 @pytest.fixture

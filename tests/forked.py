@@ -1,10 +1,12 @@
-"""Replays run python in forks of a process that has imported the heavy libraries: for tests in which a cold start is not the point.
+"""Forks of one process that has imported the heavy libraries, for tests in which a start is not the point: replays run python in
+them, and the preloaded process of a checkout is one.
 
 The code that runs is that of the folder it runs in, as it is in a fresh interpreter there."""
 
 import importlib
 import os
 import sys
+import time
 from multiprocessing import get_context
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
@@ -31,17 +33,46 @@ def python(folder: Path, *words: str) -> "CompletedProcess[str]":
     return CompletedProcess(words, process.exitcode or 0, *(path.read_text() for path in said))
 
 
+def serve(root: Path) -> None:
+    """Start the preloaded process that the next stage at `root` would start, if none listens there."""
+    preload()
+    process = _forkserver.Process(target=_serve, args=(str(root),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def _serve(root: str) -> None:
+    _enter(root)
+    warm, main = (importlib.import_module(name) for name in ("herdbook.warm", "stages.__main__"))
+    path = warm.socket_path(Path(root))
+    if not warm._try_connect(path):
+        path.unlink(missing_ok=True)
+        if not os.fork():  # nobody waits for it, and it ends when idle or when a run does
+            os.setsid()
+            for descriptor in range(3):
+                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            os._exit(warm.serve(path, (), main.run_stage))
+        while not warm._try_connect(path):
+            time.sleep(0.01)
+
+
 def _run(folder: str, words: tuple[str, ...], environment: dict[str, str], said: list[str]) -> None:
     for descriptor, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path.insert(0, folder)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("herdbook", "stages")]:
-        del sys.modules[name]
+    _enter(folder)
     option, what, *more = words
     if option == "-c":
         exec(what, {})
     else:
         sys.exit(importlib.import_module(f"{what}.__main__").run_stage(more))
+
+
+def _enter(folder: str) -> None:
+    """Make a folder the working directory, and its code the code that is imported."""
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("herdbook", "stages")]:
+        del sys.modules[name]

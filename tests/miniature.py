@@ -11,6 +11,7 @@ import yaml
 
 from herdbook.experiment import NOTHING_CLAIMED
 from herdbook.wikipedia import read_wikipedia
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 STOPPED = 3  # the miniature's curated lineage is too small to pass its gate
@@ -98,6 +99,8 @@ def run(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:
 
 def repro(root: Path, *words: str, status: int = 0, cold: bool = False) -> str:
     """`dvc repro` at `root`; what it printed."""
+    if not cold:
+        forked.serve(root)
     return run(root, "-m", "dvc", "repro", *words, status=status, cold=cold)
 
 

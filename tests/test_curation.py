@@ -15,6 +15,7 @@ from herdbook.artefacts import artefacts
 from herdbook.audit import audit
 from herdbook.audit.curation import curated_findings
 from herdbook.audit.evidence import Evidence
+from herdbook.audit.lock import as_dvc_writes
 from herdbook.audit.tables import read_held_out, read_rows
 from herdbook.errors import BookError
 from herdbook.experiment import link
@@ -24,7 +25,7 @@ from herdbook.params import parse_params
 from herdbook.replay import replay
 from herdbook.snapshot import book_of, snapshot
 from herdbook.trace import trace
-from tests import miniature
+from tests import forked, miniature
 from tests.teacher_server import ENDPOINT, completion, served
 
 CURATED = "written/s0/g0/curated"
@@ -63,25 +64,35 @@ def parameters(url: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def laid_out(unbred, bred, tmp_path_factory):
-    """A function that lays out a copy of the miniature, nothing run, with a database of Prefect's: making one takes long."""
+def laid_out(unbred, tmp_path_factory):
+    """A function that lays out a copy of the miniature, nothing run."""
 
     def lay(name):
         root = tmp_path_factory.mktemp(name) / "project"
         shutil.copytree(unbred, root, symlinks=True)
-        shutil.copytree(bred / ".prefect", root / ".prefect")
         return root
 
     return lay
 
 
+def inherit(bred, root, folder):
+    """Let what all miniatures make alike lie in a folder of the project at `root` already: calibrations and fingerprints of the code."""
+    shutil.copytree(bred / ".dvc/cache", root / ".dvc/cache", dirs_exist_ok=True)
+    for path in ("reports/calibration", "runs/code"):
+        shutil.copytree(bred / path, folder / path)
+    stages = yaml.safe_load((bred / "dvc.lock").read_text())["stages"]
+    alike = {name: stage for name, stage in stages.items() if name.split("@")[0] in ("calibrate", "code")}
+    (folder / "dvc.lock").write_bytes(as_dvc_writes({"schema": "2.0", "stages": alike}))
+
+
 @pytest.fixture(scope="module")
-def written(laid_out):
+def written(laid_out, bred):
     """A regime whose recipe writes rows, bred with a teacher that is gone afterwards."""
     root = laid_out("written")
+    inherit(bred, root, root)
     with served(reply) as server:
         miniature.write_params(root, parameters(server.url))
-        miniature.run(root, "-m", "flows", "--jobs", "2")
+        miniature.repro(root)
         num_asked = len(server.asked)
     miniature.commit(root, "bred")
     return root, num_asked
@@ -238,7 +249,7 @@ def test_hands_that_were_forged_are_found(written, name, change, message):
 
 
 @pytest.fixture(scope="module")
-def solved(laid_out):
+def solved(laid_out, bred):
     """Problems in an experiment of its own, verified and by plurality."""
     root = laid_out("solved")
     params = miniature.parameters()
@@ -261,6 +272,8 @@ def solved(laid_out):
     folder = root / "experiments" / "sorting"
     folder.mkdir(parents=True)
     link(folder)
+    inherit(bred, root, folder)
+    shutil.copytree(bred / ".prefect", folder / ".prefect")  # Prefect's database: making one takes long
     (folder / "expectations").unlink()
     shutil.copytree(miniature.ROOT / "experiments/verified/expectations", folder / "expectations")
     policy = folder / "expectations/human_profile.yaml"
@@ -269,6 +282,7 @@ def solved(laid_out):
     miniature.claim_nothing(folder)
     miniature.run(folder, "-m", "herdbook", "corpus")
     miniature.run(folder, "-m", "dvc", "add", "-q", "data")
+    forked.serve(folder)
     miniature.run(folder, "-m", "flows", "--jobs", "2")
     miniature.commit(root, "bred")
     return folder

@@ -116,18 +116,23 @@ def test_an_altered_corpus_is_told_with_both_digests_and_not_recorded(project):
     kept.rename(path)
 
 
-def test_one_number_re_runs_only_what_depends_on_it(project):
-    params = parameters()
-    params["regimes"]["replace"]["recipe"]["num_rows"] = 149
-    write_params(project, params)
-    stages = ran(repro(project))
+def test_one_number_re_runs_only_what_depends_on_it(changed):
+    stages = ran(changed.with_name("changed.txt").read_text())
     assert {"curate@replace-s0-g0", "validate-offspring@replace-s0-g0", "train@replace-s0-g1", "compare", "report"} <= stages
     assert not {stage for stage in stages if "curated" in stage or "founder" in stage or stage.startswith(("adopt", "prepare"))}
 
 
-def test_one_more_generation_runs_only_its_own_stages_and_what_ran_before_is_restored(project):
-    write_params(project, parameters(generations=3))  # with the number as it was
-    stages = ran(repro(project))
+@pytest.fixture(scope="module")
+def going_on(changed, tmp_path_factory):
+    """The miniature after that number, to be changed."""
+    root = tmp_path_factory.mktemp("going on") / "project"
+    shutil.copytree(changed, root, symlinks=True)
+    return root
+
+
+def test_one_more_generation_runs_only_its_own_stages_and_what_ran_before_is_restored(going_on):
+    write_params(going_on, parameters(generations=3))  # with the number as it was
+    stages = ran(repro(going_on))
     assert stages - {"book", "compare", "report"} == {
         f"{stage}@{regime}-s0-{'from_g1' if stage == 'blend' else 'g2'}"
         for regime in ("replace", "curated")
@@ -135,18 +140,18 @@ def test_one_more_generation_runs_only_its_own_stages_and_what_ran_before_is_res
     }
 
 
-def test_a_generation_left_over_is_an_error_until_it_is_pruned(project):
-    write_params(project, parameters())
-    assert "herdbook prune" in repro(project, status=255)
-    assert "herdbook prune" in run(project, "-m", "herdbook", "run", status=1)
-    assert "records/replace/s0/g2: removed" in run(project, "-m", "herdbook", "prune")
-    repro(project)
+def test_a_generation_left_over_is_an_error_until_it_is_pruned(going_on):
+    write_params(going_on, parameters())
+    assert "herdbook prune" in repro(going_on, status=255)
+    assert "herdbook prune" in run(going_on, "-m", "herdbook", "run", status=1)
+    assert "records/replace/s0/g2: removed" in run(going_on, "-m", "herdbook", "prune")
+    repro(going_on)
 
 
-def test_wrong_parameters_stop_before_anything_runs(project):
+def test_wrong_parameters_stop_before_anything_runs(going_on):
     params = parameters()
     params["train"]["epochs"] = 0
-    write_params(project, params)
-    said = run(project, "-m", "herdbook", "run", status=1)
+    write_params(going_on, params)
+    said = run(going_on, "-m", "herdbook", "run", status=1)
     assert said.startswith("herdbook: params.yaml: train.epochs is 0")
-    write_params(project, parameters())
+    write_params(going_on, parameters())

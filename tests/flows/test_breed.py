@@ -148,11 +148,11 @@ def test_a_stage_that_fails_ends_the_run_with_a_table_and_its_own_words(project)
 
 def test_an_interrupted_run_ends_within_seconds_and_what_is_finished_stands(project):
     params = parameters()
-    params["train"]["epochs"] = 2
+    params["regimes"]["replace"]["compute"] = {"epochs": 2}  # a handful of stages, one after another
     write_params(project, params)
     process = start(project, "flows", "--jobs", "2")
     for line in process.stdout:
-        if "train-founder" in line:
+        if "train@replace-s0-g1" in line:
             break
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
@@ -177,7 +177,7 @@ def test_it_goes_on_later_and_when_the_preloaded_process_is_killed_another_tries
     said, _ = process.communicate(timeout=600)
     assert process.returncode == STOPPED, said
     assert not [line for line in said.splitlines() if line.startswith("[") and "failed" in line]
-    assert "train-founder" not in said  # it was finished
+    assert "train@replace-s0-g1" not in said  # it was finished
     assert "report ran" in said
 
 

@@ -71,6 +71,7 @@ def forge(root: Path, name: str, **changes: object) -> None:
         path.write_text(canonical_json(value))
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_dataset_is_rebuilt_to_the_same_bytes(bred):
     found = replayed(bred, "runs/replace/s0/g1/curated")
     assert found.is_identical
@@ -82,6 +83,7 @@ def test_a_dataset_is_rebuilt_to_the_same_bytes(bred):
 
 
 @pytest.mark.parametrize("target", [TRAINING, RECEIPT.as_posix()])
+@pytest.mark.usefixtures("forked")
 def test_a_dataset_is_inspected_once_more_to_the_same_receipt_and_profile(bred, target):
     found = replayed(bred, target)
     assert (found.is_identical, found.target, found.inspected) == (True, TRAINING, "rebuilt")

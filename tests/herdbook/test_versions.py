@@ -13,19 +13,6 @@ from herdbook.versions import Change, as_json, diff, drawn
 from tests import miniature
 
 
-@pytest.fixture(scope="module")
-def second(bred, tmp_path_factory):
-    """The miniature with a second commit: the recipe of replace keeps 149 rows in place of 150."""
-    root = tmp_path_factory.mktemp("second") / "project"
-    shutil.copytree(bred, root, symlinks=True)
-    params = miniature.parameters()
-    params["regimes"]["replace"]["recipe"]["num_rows"] = 149
-    miniature.write_params(root, params)
-    miniature.repro(root, "book")
-    miniature.commit(root, "149 rows")
-    return root
-
-
 def compared(root, old, new=None, target=None) -> dict[str, Change]:
     before = digest(root)
     with snapshot(root, old) as then, snapshot(root, new) as now:
@@ -42,8 +29,8 @@ def shown(changes, target=None) -> str:
     return capture.get()
 
 
-def test_what_changed_is_told_with_its_cause_root_causes_first(second):
-    found = compared(second, "HEAD~1")
+def test_what_changed_is_told_with_its_cause_root_causes_first(changed):
+    found = compared(changed, "HEAD~1")
     names = ("g0/training", "g0/curated", "g1/training", "g1/model", "g1/offspring", "g1/curated")  # g0's is inspected by the recipe too
     assert list(found) == [f"replace/s0/{name}" for name in names]
     root = found["replace/s0/g0/curated"]
@@ -55,8 +42,8 @@ def test_what_changed_is_told_with_its_cause_root_causes_first(second):
     assert "its parents: replace/s0/g0/curated" in said
 
 
-def test_a_target_is_told_with_its_rows_figures_and_verdict(second):
-    found = compared(second, "HEAD~1", "HEAD", "replace/s0/g0/curated")
+def test_a_target_is_told_with_its_rows_figures_and_verdict(changed):
+    found = compared(changed, "HEAD~1", "HEAD", "replace/s0/g0/curated")
     change = found["replace/s0/g0/curated"]
     assert change.rows == {"num_added": 0, "num_removed": 1, "num_kept": 149}
     assert change.figures["contents.composition.g0.rows"] == [150, 149]
@@ -67,15 +54,15 @@ def test_a_target_is_told_with_its_rows_figures_and_verdict(second):
     assert "rows by id: 0 added, 1 removed, 149 kept" in shown(found, "replace/s0/g0/curated")
 
 
-def test_the_ancestors_of_a_target_follow_down_to_the_root_cause(second):
-    found = compared(second, "HEAD~1", "HEAD", "replace/s0/g1/model")
+def test_the_ancestors_of_a_target_follow_down_to_the_root_cause(changed):
+    found = compared(changed, "HEAD~1", "HEAD", "replace/s0/g1/model")
     assert list(found)[:3] == ["replace/s0/g1/model", "replace/s0/g1/training", "replace/s0/g0/curated"]
     assert [name for name, change in found.items() if change.is_root] == ["replace/s0/g0/training"]
 
 
-def test_a_digest_of_either_side_is_a_target(second):
-    old = compared(second, "HEAD~1")["replace/s0/g1/model"].digests[0]
-    assert next(iter(compared(second, "HEAD~1", "HEAD", old))) == "replace/s0/g1/model"
+def test_a_digest_of_either_side_is_a_target(changed):
+    old = compared(changed, "HEAD~1")["replace/s0/g1/model"].digests[0]
+    assert next(iter(compared(changed, "HEAD~1", "HEAD", old))) == "replace/s0/g1/model"
 
 
 def test_the_same_revision_twice_has_no_change(bred):
@@ -86,9 +73,9 @@ def test_the_same_revision_twice_has_no_change(bred):
     assert "human/train: the same in both" in shown({}, "human/train")
 
 
-def test_a_figure_that_cannot_be_read_is_said_to_be_missing_and_the_rest_is_told(second, tmp_path):
+def test_a_figure_that_cannot_be_read_is_said_to_be_missing_and_the_rest_is_told(changed, tmp_path):
     root = tmp_path / "project"
-    shutil.copytree(second, root, symlinks=True)
+    shutil.copytree(changed, root, symlinks=True)
     for path in ("runs/replace/s0/g0/curated/rows.parquet", "records/replace/s0/g0/offspring/profile.json"):
         (root / path).chmod(0o644)
         (root / path).write_bytes(b"{")
