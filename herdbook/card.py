@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from herdbook.book import Book
-from herdbook.card_page import page
 from herdbook.entry import ROW_KINDS, Entry, paths_of
 from herdbook.errors import BookError
 from herdbook.exports.columns import table_path
@@ -29,13 +28,8 @@ ATTRIBUTION = "ATTRIBUTION.md"  # the corpus's own account of where it is from
 _DATASETS = ("corpus", "documents", *ROW_KINDS)
 
 
-def card(target: str, book: Book, snapshot: Snapshot) -> str:
-    """The card of the model or dataset `target` (target.find); raises as `facts` does."""
-    return page(facts(target, book, snapshot))
-
-
 def facts(target: str, book: Book, snapshot: Snapshot) -> Facts:
-    """All that a card tells, as plain values.
+    """All that the card of a model or dataset (target.find) tells, as plain values.
 
     Raises BookError where the target is neither a model bred here nor a dataset of text, or where a record is not of the bytes
     that the book names; MissingError where one cannot be had."""

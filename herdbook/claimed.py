@@ -21,6 +21,7 @@ def claimed() -> list[dict[str, Any]]:
         verdicts = {result["id"]: (result["digest"], result["verdict"], result["in_words"]) for result in judged}
     except (KeyError, TypeError) as error:
         raise FileError(f"{VERDICT_RECORD}: no list of verdicts; write it anew: dvc repro compare") from error
+    unjudged = "not judged as it stands: dvc repro compare" if judged else "not judged yet: herdbook run"
     found = []
     for claim in read_hypotheses(HYPOTHESES).claims:
         of_claim, last, result = standing(claim, registrations, now), last_of(claim.id, registrations), verdicts.get(claim.id)
@@ -33,7 +34,7 @@ def claimed() -> list[dict[str, Any]]:
                 "exploratory_because": list(of_claim.reasons),
                 "registration": last and last.number,
                 "verdict": result[1] if result is not None and is_judged else None,
-                "in_words": result[2] if result is not None and is_judged else "not judged as it stands: dvc repro compare",
+                "in_words": result[2] if result is not None and is_judged else unjudged,
             }
         )
     return found

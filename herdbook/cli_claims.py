@@ -11,7 +11,7 @@ from rich.console import Console
 from herdbook import complete
 from herdbook.cli_book import Json
 from herdbook.errors import ClaimError, one_line
-from herdbook.layout import GENERATIONS, HYPOTHESES, JOURNAL, PARAMS
+from herdbook.layout import GENERATIONS, HYPOTHESES, JOURNAL, PARAMS, REGISTER
 from herdbook.phases import phases
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ def register(ids: Ids = None, as_json: Json = False) -> None:
     from herdbook.claims import read_hypotheses
     from herdbook.journal import read_publications, write_index
     from herdbook.params import read_params
+    from herdbook.past import demand_grown
     from herdbook.registration import conditions, read_register, write_register
     from herdbook.registration import register as next_of
     from herdbook.results_before import evidence
 
+    demand_grown(Path(), REGISTER)
     hypotheses, before, params, now = read_hypotheses(HYPOTHESES), read_register(), read_params(PARAMS), conditions(Path())
     chosen = _chosen(ids or [], hypotheses, before, now)
     for claim in chosen:
@@ -148,8 +150,10 @@ def publish(ids: Ids = None, as_json: Json = False) -> None:
 
     Example: herdbook publish replace-against-accumulate"""
     from herdbook.journal import publish as core
+    from herdbook.past import demand_grown
 
     with phases("publishing"):
+        demand_grown(Path(), REGISTER)
         published = core(ids or [])
     if as_json:
         print(json.dumps([{**done.publication.link, "is_new": done.is_new} for done in published], sort_keys=True, indent=2))

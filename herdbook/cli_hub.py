@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from herdbook.cli_book import Json, Rev, Target, messages
+from herdbook.cli_book import Json, Rev, Target
 from herdbook.errors import one_line
+from herdbook.phases import phases
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,7 +62,7 @@ def hub(
         raise typer.BadParameter("only an upload is private; leave --private out, or give --upload OWNER/NAME", param_hint="--private")
     if upload is not None:
         core.check_repository(upload)
-    with snapshot(Path.cwd(), rev) as now, messages.status(f"copying to {escape(one_line(str(folder)))}"):
+    with snapshot(Path.cwd(), rev) as now, phases(f"copying to {folder}"):
         told = core.prepare(target, folder, book_of(now), now)
     commit = core.upload(folder, upload, told["is_model"], private) if upload is not None else None
     files = [path for path in folder.rglob("*") if path.is_file()]

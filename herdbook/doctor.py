@@ -20,6 +20,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from herdbook.code import installed, read_pins
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
@@ -119,15 +122,9 @@ def _packages() -> Iterator[Check]:
 def _required() -> set[str]:
     """The packages that herdbook itself depends on, in their canonical form, extras left out."""
     with suppress(metadata.PackageNotFoundError):
-        lines = metadata.requires("herdbook") or []
-        return {_name_of(line) for line in lines if "extra ==" not in line}
+        needed = map(Requirement, metadata.requires("herdbook") or [])
+        return {canonicalize_name(each.name) for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})}
     return set()
-
-
-def _name_of(requirement: str) -> str:
-    name = requirement.split(";")[0].strip()
-    end = next((place for place, letter in enumerate(name) if letter in "<>=!~ [("), len(name))
-    return name[:end].lower().replace("_", "-").replace(".", "-")
 
 
 def _git() -> Iterator[Check]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from herdbook.errors import ClaimError
+from herdbook.snapshot import commit_of
 
 _AT_A_TIME = 64  # contents that git is asked for at once: a lock of 200 stages is 400 kB
 
@@ -49,6 +50,24 @@ def read_past(root: Path, paths: Sequence[Path], *revisions: str, tip: str | Non
         parents[tip] = tuple(_git(root, "rev-list", "--topo-order", "--max-count=1", tip, "--", *map(str, paths)).decode().split())
     blobs = _blobs(root, parents, paths)
     return Past(root, {name: Commit(before, found) for (name, before), found in zip(parents.items(), blobs, strict=True)})
+
+
+def lines_of(content: bytes) -> tuple[str, ...]:
+    """The whole lines of a file; what is no UTF-8 is shown as such."""
+    return tuple(content.decode(errors="replace").split("\n")[:-1])
+
+
+def demand_grown(root: Path, path: Path) -> None:
+    """ClaimError unless a file of lines still begins with all that it held at every commit before."""
+    lying = root / path
+    now = lines_of(lying.read_bytes()) if lying.is_file() else ()
+    for commit, before in read_past(root, [path], tip=commit_of(root, "HEAD")).read(path, lines_of).items():
+        number = next((number for number, line in enumerate(before, 1) if now[number - 1 : number] != (line,)), None)
+        if number is not None:
+            raise ClaimError(
+                f"{path}: line {number} is not what commit {commit[:12]} has, and a line once committed stays as it is; "
+                f"restore it: git checkout {commit[:12]} -- {path}"
+            )
 
 
 def _blobs(root: Path, commits: Mapping[str, object], paths: Sequence[Path]) -> Iterator[dict[Path, str]]:

@@ -3,6 +3,7 @@ them, and the preloaded process of a checkout is one.
 
 The code that runs is that of the folder it runs in, as it is in a fresh interpreter there."""
 
+import fcntl
 import importlib
 import os
 import sys
@@ -46,14 +47,19 @@ def _serve(root: str) -> None:
     _enter(root)
     warm, main = (importlib.import_module(name) for name in ("herdbook.warm", "stages.__main__"))
     path = warm.socket_path(Path(root))
-    if not warm._try_connect(path):
+    with path.with_suffix(".lock").open("w") as lock:  # as a stage that starts one
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if warm._try_connect(path):
+            return
         path.unlink(missing_ok=True)
-        if not os.fork():  # nobody waits for it, and it ends when idle or when a run does
+        if not (server := os.fork()):  # nobody waits for it, and it ends when idle or when a run does
+            lock.close()
             os.setsid()
             for descriptor in range(3):
                 os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
             os._exit(warm.serve(path, (), main.run_stage))
         while not warm._try_connect(path):
+            assert os.waitpid(server, os.WNOHANG) == (0, 0), "it ended"
             time.sleep(0.01)
 
 

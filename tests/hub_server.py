@@ -2,12 +2,12 @@
 
 import base64
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.serving import serving
 
 
 @dataclass
@@ -97,14 +97,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests look at what was kept instead."""
 
 
-@contextmanager
-def served() -> Iterator[HubServer]:
+def served() -> AbstractContextManager[HubServer]:
     """A hub that runs until the block ends."""
-    with HubServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(HubServer())

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from herdbook.experiment import NOTHING_CLAIMED
+from herdbook.new_project import SMALL
 from herdbook.wikipedia import read_wikipedia
 from tests import forked
 
@@ -21,12 +22,6 @@ SIZES = {
     "train": {"epochs": 1, "batch_rows": 32},
     "sample": {"prompt_tokens": 2, "num_examples": 2},
     "profile": {"num_rows": 150},
-    "calibrate": {  # as small as they pass
-        "gaussian": {"seed": 0, "num_batches": 3, "settings": [{"num_dimensions": 2, "labs_per_batch": 2, "num_iterations": 3}]},
-        "mixture": {"seed": 0, "num_rows": 30, "num_lineages": 2, "num_iterations": 4, "num_late_iterations": 100},
-        "discrete": {"seed": 0, "num_states": 3, "num_rows": 5, "num_batches": 3, "labs_per_batch": 4, "num_iterations": 4},
-        "digits": {"seed": 0, "images": None, "num_rows": 600, "num_lineages": 1, "num_iterations": 3, "num_steps": 120},
-    },
 }
 PARTS = (
     "flows", "herdbook", "stages", "expectations", "benchmarks", "pretrained", ".dvc",
@@ -40,6 +35,8 @@ def parameters(generations: int = 2) -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, sizes in SIZES.items():
         params[section].update(sizes)
+    for name, sizes in SMALL["calibrate"].items():
+        params["calibrate"][name].update(sizes)
     params["model"]["config"] = {**MODEL, "max_position_embeddings": 32, "tie_word_embeddings": True}
     params["regimes"] = {name: params["regimes"][name] for name in ("replace", "curated")}
     for decoding in (*params["decodings"].values(), *(regime["decoding"] for regime in params["regimes"].values())):

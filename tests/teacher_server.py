@@ -2,13 +2,14 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from herdbook.teacher import TeacherSettings
+from tests.serving import serving
 
 MODEL = "tiny-teacher"
 ENDPOINT = {"model": MODEL, "max_tokens": 8, "temperature": 0.0, "max_concurrent": 4, "timeout_seconds": 30.0, "max_tries": 3}
@@ -118,14 +119,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests look at what was asked instead."""
 
 
-@contextmanager
-def served(reply: Callable[[Asked], Reply]) -> Iterator[TeacherServer]:
+def served(reply: Callable[[Asked], Reply]) -> AbstractContextManager[TeacherServer]:
     """A server that runs until the block ends."""
-    with TeacherServer(reply) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(TeacherServer(reply))

@@ -302,12 +302,17 @@ def test_the_best_of_many_registered_claims_pays_for_all_of_them(fresh):
     assert ended(fresh, "the-only-one") == ("supported", True)
 
 
-def test_lines_that_are_cut_from_the_register_are_named_by_the_audit(fresh):
+def test_lines_that_are_cut_from_the_register_are_named_by_the_audit_and_nothing_is_published_on_it(fresh):
     registered_and_bred(fresh, *MANY)
     (fresh / REGISTER).write_text((fresh / REGISTER).read_text().split("\n")[0] + "\n")
     lab.write_hypotheses(fresh, MANY[0])
     compare.main([])
     assert "line 2 was changed or removed by the workspace, a line once committed stays as it is" in audited(fresh)
+    for command in ("register", "publish"):
+        with pytest.raises(
+            ClaimError, match=r"journal/register.jsonl: line 2 is not what commit \w{12} has.*git checkout \w{12} -- journal"
+        ):
+            said(command)
 
 
 def test_exclusions_that_are_changed_after_looking_are_marked(fresh):

@@ -33,7 +33,7 @@ from herdbook.layout import (
     REGISTER,
     VERDICT_RECORD,
 )
-from herdbook.past import Past, read_past
+from herdbook.past import Past, lines_of, read_past
 from herdbook.registration import Conditions, Registration, conditions, parse_register
 from herdbook.results_before import listed, places, training, trainings
 from herdbook.snapshot import Snapshot, commit_of
@@ -166,10 +166,10 @@ class _History:
         own = read_past(snapshot.root, [REGISTER, PUBLICATIONS], tip=tip)
         everywhere = read_past(snapshot.root, [LOCK, REGISTER], "--all", tip=tip)
         self._parents = _parents(own, tip, snapshot)
-        self._lines = {path: own.read(path, _split) | _here(snapshot, path, _split) for path in (REGISTER, PUBLICATIONS)}
+        self._lines = {path: own.read(path, lines_of) | _here(snapshot, path, lines_of) for path in (REGISTER, PUBLICATIONS)}
         self._all_parents = _parents(everywhere, tip, snapshot)
         self._locked = everywhere.read(LOCK, trainings) | _here(snapshot, LOCK, trainings)
-        self._registered = everywhere.read(REGISTER, _split) | _here(snapshot, REGISTER, _split)
+        self._registered = everywhere.read(REGISTER, lines_of) | _here(snapshot, REGISTER, lines_of)
 
     def shrunk(self, path: Path) -> Iterator[Finding]:
         """The first line that each commit, or the workspace, changed or removed."""
@@ -207,10 +207,6 @@ def _parents(past: Past, tip: str | None, snapshot: Snapshot) -> dict[str, tuple
 def _here(snapshot: Snapshot, path: Path, reader: Any) -> dict[str, Any]:
     lying = snapshot.root / path
     return {_WORKSPACE: reader(lying.read_bytes())} if snapshot.commit is None and lying.is_file() else {}
-
-
-def _split(content: bytes) -> tuple[str, ...]:
-    return tuple(content.decode(errors="replace").split("\n")[:-1])
 
 
 def _named(commit: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from herdbook.files import digest, read_json
-from tests import miniature, watched
+from tests import forked, miniature, watched
 from tests.flows.browser import browser, needs_browser, requested
 from tests.flows.synthetic import wait_for
 from tests.miniature import parameters, repro, write_params
@@ -38,6 +38,7 @@ def start(root: Path, *words: str) -> subprocess.Popen:
 
 
 def breed(root: Path, status: int = STOPPED) -> str:
+    forked.serve(root)
     process = start(root, "flows")
     said, _ = process.communicate(timeout=600)
     assert process.returncode == status, said
@@ -150,6 +151,7 @@ def test_an_interrupted_run_ends_within_seconds_and_what_is_finished_stands(proj
     params = parameters()
     params["regimes"]["replace"]["compute"] = {"epochs": 2}  # a handful of stages, one after another
     write_params(project, params)
+    forked.serve(project)
     process = start(project, "flows", "--jobs", "2")
     for line in process.stdout:
         if "train@replace-s0-g1" in line:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from herdbook.card import card, facts
+from herdbook.card import facts
 from herdbook.card_page import page
 from herdbook.entry import ROW_KINDS
 from herdbook.errors import BookError
@@ -68,7 +68,7 @@ def test_rules_that_were_not_passed_are_told_with_what_was_observed_and_allowed(
     assert broken
     for rule in broken:
         assert rules[rule["rule"]]["gate"] == "waive"
-    text = card(MODEL, *opened)
+    text = page(facts(MODEL, *opened))
     assert f"{broken[0]['observed']:.4g}" in text
     assert "Waived: the training of g1 broke" in text
 
@@ -96,7 +96,7 @@ def test_synthetic_shares_are_of_rows_and_of_tokens(opened):
     ("target", "licence"), [("human/train", "cc-by-sa-3.0"), ("corpus", "cc-by-sa-3.0"), (CURATED, "unknown"), (MODEL, "unknown")]
 )
 def test_a_licence_is_stated_of_human_text_alone(opened, target, licence):
-    text = card(target, *opened)
+    text = page(facts(target, *opened))
     kind = ModelCard if target == MODEL else DatasetCard
     assert kind(text).data.license == licence
     assert "licence *CC BY-SA 3.0*" in text
@@ -113,7 +113,7 @@ def test_documents_are_those_that_the_text_descends_from(opened, bred):
 
 @pytest.mark.parametrize("target", [MODEL, "founder/s0/g0/model"])
 def test_huggingface_hub_reads_the_card_of_a_model(opened, target):
-    data = ModelCard(card(target, *opened)).data
+    data = ModelCard(page(facts(target, *opened))).data
     assert (data.library_name, data.pipeline_tag, data.model_name) == ("transformers", "text-generation", target)
     assert {result.metric_name: result.metric_value for result in data.eval_results} == {
         name: value for name, value in told(opened, target)["loss"]["this model"].items() if value is not None
@@ -122,7 +122,7 @@ def test_huggingface_hub_reads_the_card_of_a_model(opened, target):
 
 @pytest.mark.parametrize("target", ["corpus", "human/train_documents", "human/held_out", TRAINING, "replace/s0/g1/offspring", CURATED])
 def test_huggingface_hub_reads_the_card_of_a_dataset(opened, target):
-    data = DatasetCard(card(target, *opened)).data
+    data = DatasetCard(page(facts(target, *opened))).data
     assert data.configs[0]["config_name"] == "default"
     assert data.configs[0]["data_files"][0]["split"] == ("test" if target == "human/held_out" else "train")
 
@@ -131,16 +131,16 @@ def test_nothing_of_a_card_is_empty(opened):
     book, now = opened
     for name, entry in book.entries.items():
         if entry["kind"] in ("model", "corpus", "documents", *ROW_KINDS) and entry["status"] == "bred":
-            text = card(name, book, now)
+            text = page(facts(name, book, now))
             assert "(empty)" not in text
             assert "\n\n\n" not in text
 
 
 def test_the_same_book_gives_the_same_bytes_from_workspace_commit_or_copy(opened, project):
-    text = card(MODEL, *opened)
+    text = page(facts(MODEL, *opened))
     for revision in (None, "HEAD"):
         with snapshot(project, revision) as now:
-            assert card(MODEL, book_of(now), now) == text
+            assert page(facts(MODEL, book_of(now), now)) == text
 
 
 # Refusals.
@@ -157,7 +157,7 @@ def test_the_same_book_gives_the_same_bytes_from_workspace_commit_or_copy(opened
 )
 def test_what_has_no_card_is_refused(opened, target, message):
     with pytest.raises(BookError, match=message):
-        card(target, *opened)
+        page(facts(target, *opened))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_record_of_other_bytes_is_refused(project, path):
     (project / path).unlink()
     (project / path).write_bytes(found + b" ")
     with snapshot(project) as now, pytest.raises(BookError, match=f"{path}: sha256 is .* the book names .*; run herdbook audit"):
-        card(MODEL, book_of(now), now)
+        page(facts(MODEL, book_of(now), now))
 
 
 # Hostile text.
@@ -252,7 +252,7 @@ def test_a_hostile_title_of_the_corpus_is_inert(project):
         book = book_of(now)
         entry = book.entries["human/train_documents"]
         files = {path.name: {"sha256": digest(path), "num_bytes": path.stat().st_size}}
-        text = card(MODEL, replace(book, entries={**book.entries, entry["name"]: {**entry, "files": files}}), now)
+        text = page(facts(MODEL, replace(book, entries={**book.entries, entry["name"]: {**entry, "files": files}}), now))
     found = _Tags(ModelCard(text).text)
     assert ("b", []) not in found.tags
     assert found.targets == []

@@ -11,7 +11,8 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from typer.testing import CliRunner
 
 from herdbook import hub
-from herdbook.card import card
+from herdbook.card import facts
+from herdbook.card_page import page
 from herdbook.cli import app, main
 from herdbook.errors import BookError, FileError
 from herdbook.files import canonical_json, digest, digest_bytes
@@ -62,7 +63,7 @@ def test_a_model_lies_as_transformers_wants_it_and_its_bytes_are_those_of_the_bo
     for name, file in book.entries[MODEL]["files"].items():
         assert digest(folder / name) == file["sha256"]
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= set(files_of(folder))
-    assert (folder / "README.md").read_text() == card(MODEL, book, now)
+    assert (folder / "README.md").read_text() == page(facts(MODEL, book, now))
 
 
 def test_a_dataset_lies_with_its_tables_in_data_and_what_the_book_says_beside_them(opened, prepared):
