@@ -148,7 +148,9 @@ def token_losses(model: "PreTrainedModel", inputs: "torch.Tensor", targets: "tor
     Padding stands on the right and attention looks left, so it needs no mask."""
     import torch
 
-    logits = model(input_ids=inputs, use_cache=False).logits.float()
+    from herdbook.llama import is_llama, llama_logits
+
+    logits = (llama_logits(model, inputs) if is_llama(model) else model(input_ids=inputs, use_cache=False).logits).float()
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED, reduction="none")
     return losses.view(targets.shape)
 

@@ -14,6 +14,7 @@ from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from herdbook.errors import ModelError
+from herdbook.llama import LlamaReader, is_llama
 from herdbook.models import check_positions
 from herdbook.params import Decoding
 
@@ -63,7 +64,8 @@ def _draw(model: PreTrainedModel, prompts: torch.Tensor, decoding: Decoding, uni
     drawn = torch.full(uniforms.shape, mark, device=prompts.device)
     going = torch.arange(len(prompts), device=prompts.device)  # the rows still in the batch
     has_ended = torch.zeros(len(prompts), dtype=torch.bool, device=prompts.device)
-    reader, seen = _Reader(model, prompts.shape[1] + uniforms.shape[1]), prompts
+    num_positions = prompts.shape[1] + uniforms.shape[1]
+    reader, seen = LlamaReader(model, num_positions) if is_llama(model) else _Reader(model), prompts
     for step in range(uniforms.shape[1]):
         chosen = choose(reader.next_logits(seen), seen, decoding, uniforms[going, step])
         drawn[going, step] = chosen
@@ -79,56 +81,22 @@ def _draw(model: PreTrainedModel, prompts: torch.Tensor, decoding: Decoding, uni
     return drawn
 
 
-class _PreallocatedLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Keys and values in one block of memory, where DynamicLayer copies all of them at every step."""
-
-    def __init__(self, num_positions: int):
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.num_positions, self.num_seen = num_positions, 0
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Take the memory, in the shape and type of the first states."""
-        super().lazy_initialization(key_states, value_states)
-        self._keys = key_states.new_empty(*key_states.shape[:2], self.num_positions, key_states.shape[-1])
-        self._values = value_states.new_empty(*value_states.shape[:2], self.num_positions, value_states.shape[-1])
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the states; return all keys and values so far, (rows, heads, positions, size)."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        start, self.num_seen = self.num_seen, self.num_seen + key_states.shape[-2]
-        self._keys[:, :, start : self.num_seen] = key_states
-        self._values[:, :, start : self.num_seen] = value_states
-        self.keys, self.values = self._keys[:, :, : self.num_seen], self._values[:, :, : self.num_seen]
-        return self.keys, self.values
-
-    def get_seq_length(self) -> int:
-        """Positions so far."""
-        return self.num_seen
-
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep only these rows."""
-        self._keys, self._values = self._keys[indices], self._values[indices]
-
-
 class _Reader:
     """A model that reads a batch token by token and keeps what it needs of the tokens read.
 
-    Layers of full attention get preallocated memory; other kinds keep transformers' own. Models that do not
-    take transformers' cache (RWKV, Mamba and their like) read everything anew at each step: slow, and right."""
+    Models that do not take transformers' cache (RWKV, Mamba and their like) read everything anew at each step: slow, and right."""
 
-    def __init__(self, model: PreTrainedModel, num_positions: int):
+    def __init__(self, model: PreTrainedModel):
         self.model, self.num_read = model, 0
         takes = inspect.signature(model.forward).parameters
         self.options: dict[str, Any] = {"use_cache": False}
         self.cache: DynamicCache | None = None
         if "past_key_values" in takes and model._supports_default_dynamic_cache():  # type: ignore[operator]
             self.cache = DynamicCache(config=model.config)
-            self.cache.layers = [_PreallocatedLayer(num_positions) if type(x) is DynamicLayer else x for x in self.cache.layers]
             self.options = {"use_cache": True, "past_key_values": self.cache}
         if "logits_to_keep" in takes:
             self.options["logits_to_keep"] = 1
-        self.can_drop_rows = self.cache is None or all(type(x) is _PreallocatedLayer for x in self.cache.layers)
+        self.can_drop_rows = self.cache is None or all(type(x) is DynamicLayer for x in self.cache.layers)
 
     def next_logits(self, seen: torch.Tensor) -> torch.Tensor:
         """float32 logits of the token that follows `seen` (int64, rows x tokens so far): rows x vocabulary."""

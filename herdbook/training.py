@@ -86,7 +86,7 @@ def _optimizer(model: "PreTrainedModel", params: Train) -> "torch.optim.Optimize
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": params.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=_BETAS)
+    return torch.optim.AdamW(groups, lr=params.learning_rate, betas=_BETAS, fused=True)
 
 
 def _step(model: "PreTrainedModel", optimizer: "torch.optim.Optimizer", rows: Sequence[Sequence[int]], mark: int, rate: float) -> float:

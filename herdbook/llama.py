@@ -1,0 +1,127 @@
+"""A Llama read in fewer and larger operations than transformers reads it: the same weights, the same logits but for rounding.
+
+Models as small as those bred here spend more time between the matrix products than in them; bench/model.json says what this saves."""
+
+from typing import NamedTuple, TypeGuard
+
+import torch
+from torch.nn import functional as F
+from transformers import LlamaForCausalLM, PreTrainedModel
+
+
+def is_llama(model: PreTrainedModel) -> TypeGuard[LlamaForCausalLM]:
+    """Whether this module reads the model: of transformers' own class, without biases, dropout or positions that stretch."""
+    config = model.config
+    return (
+        type(model) is LlamaForCausalLM
+        and config.hidden_act == "silu"
+        and config.rope_parameters["rope_type"] in ("default", "linear", "llama3")
+        and not (config.attention_bias or config.mlp_bias or config.attention_dropout)
+    )
+
+
+def llama_logits(model: LlamaForCausalLM, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits of what follows each token, of shape (rows, tokens, vocabulary); a loss on them trains the model.
+
+    tokens: int64, shape (rows, tokens)."""
+    return F.linear(_Llama(model, tokens.shape[1]).read(tokens), model.lm_head.weight)
+
+
+class LlamaReader:
+    """A Llama that reads a batch token by token and keeps keys and values of what it read."""
+
+    can_drop_rows = True
+
+    def __init__(self, model: LlamaForCausalLM, num_positions: int):
+        """num_positions: the most tokens that a row will have."""
+        self._head, self._llama, self._num_read = model.lm_head.weight, _Llama(model, num_positions), 0
+        self._memory: list[torch.Tensor] = []
+
+    def next_logits(self, seen: torch.Tensor) -> torch.Tensor:
+        """float32 logits of the token that follows `seen` (int64, rows x tokens so far): rows x vocabulary."""
+        unread, start = seen[:, self._num_read :], self._num_read
+        self._num_read = seen.shape[1]
+        return F.linear(self._llama.read(unread, start, self._memory)[:, -1], self._head).float()
+
+    def keep_rows(self, rows: torch.Tensor) -> None:
+        """Forget all rows of the batch but these (indices)."""
+        self._memory[:] = [states[:, rows] for states in self._memory]
+
+
+class _Layer(NamedTuple):
+    """The weights of a layer; those that multiply the same input lie in one matrix."""
+
+    input_norm: torch.Tensor
+    queries_keys_values: torch.Tensor
+    output: torch.Tensor
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+
+
+class _Llama:
+    """The weights of a model as they are now, with their gradients, and the rotations of its positions."""
+
+    def __init__(self, model: LlamaForCausalLM, num_positions: int):
+        config, trunk = model.config, model.model
+        self._num_positions, self._size = num_positions, int(trunk.layers[0].self_attn.head_dim)
+        self._num_heads, self._num_shared = config.num_attention_heads, int(config.num_key_value_heads or config.num_attention_heads)
+        self._epsilon, self._embeddings, self._norm = config.rms_norm_eps, trunk.embed_tokens.weight, trunk.norm.weight
+        self._layers = [
+            _Layer(
+                layer.input_layernorm.weight,
+                torch.cat([layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight, layer.self_attn.v_proj.weight]),
+                layer.self_attn.o_proj.weight,
+                layer.post_attention_layernorm.weight,
+                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),
+                layer.mlp.down_proj.weight,
+            )
+            for layer in trunk.layers
+        ]
+        positions = torch.arange(num_positions, device=self._embeddings.device)[None]
+        cosines, sines = trunk.rotary_emb(self._embeddings, positions)
+        self._cosines, self._sines = cosines[0], sines[0].clone()
+        self._sines[:, : self._size // 2].neg_()  # a half turn swaps the halves and negates the first
+
+    def read(self, tokens: torch.Tensor, start: int = 0, memory: list[torch.Tensor] | None = None) -> torch.Tensor:
+        """States behind the last layer, (rows, tokens, size), of tokens that stand at `start` and after.
+
+        memory: keys and values of each layer, (2, rows, heads, positions, size): read up to `start`, and written."""
+        states = F.embedding(tokens, self._embeddings)
+        if memory == []:
+            shape = (2, len(tokens), self._num_shared, self._num_positions, self._size)
+            memory.extend(states.new_empty(shape) for _ in self._layers)
+        for number, layer in enumerate(self._layers):
+            turned, values = self._projected(self._normed(states, layer.input_norm), layer, start)
+            queries, keys = torch.split(turned, [self._num_heads, self._num_shared], 1)
+            if memory is not None:
+                keys, values = _kept(memory[number], keys, values, start)
+            states = states + F.linear(self._attended(queries, keys, values), layer.output)
+            gate, up = F.linear(self._normed(states, layer.mlp_norm), layer.gate_up).chunk(2, -1)
+            states = states + F.linear(F.silu(gate) * up, layer.down)
+        return self._normed(states, self._norm)
+
+    def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(states, weight.shape, weight, self._epsilon)
+
+    def _projected(self, states: torch.Tensor, layer: _Layer, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries and keys, turned by their positions, and values: (rows, heads, tokens, size)."""
+        heads = F.linear(states, layer.queries_keys_values).view(*states.shape[:2], -1, self._size).transpose(1, 2)
+        straight, values = torch.split(heads, [self._num_heads + self._num_shared, self._num_shared], 1)
+        at = slice(start, start + states.shape[1])
+        return straight * self._cosines[at] + straight.roll(self._size // 2, -1) * self._sines[at], values
+
+    def _attended(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """What each token takes of those up to it, (rows, tokens, heads * size)."""
+        rows, heads, count, size = queries.shape
+        if count == 1:  # the last of all: nothing to hide, and heads that share a key stand in for tokens
+            queries = queries.reshape(rows, self._num_shared, -1, size)
+            return F.scaled_dot_product_attention(queries, keys, values).reshape(rows, 1, heads * size)
+        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
+        return attended.transpose(1, 2).reshape(rows, count, heads * size)
+
+
+def _kept(memory: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+    end = start + keys.shape[2]
+    memory[0, :, :, start:end], memory[1, :, :, start:end] = keys, values
+    return memory[0, :, :, :end], memory[1, :, :, :end]
