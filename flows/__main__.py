@@ -26,6 +26,7 @@ from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, METRICS, REPORT, VERDICT_RECORD
 from herdbook.params import Params
 from herdbook.run import CALIBRATION_FAILED, LINEAGES_STOPPED, demand_ready, sweep
+from herdbook.staleness import stage_states
 from herdbook.summary import calibration_table, closing_table, num_stopped, verdict_lines
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ def run(jobs: int) -> int:
 
 
 def _run(params: Params, jobs: int) -> int:
-    with opened(Path.cwd()) as pipeline:
-        with messages.status("comparing files with dvc.lock"):
-            is_stale = any(map(pipeline.is_changed, pipeline.plan))
-        status = _flow(pipeline, params, jobs) if is_stale else 0
-    return status or tell()
+    with messages.status("comparing files with dvc.lock"):
+        is_stale = any(state.is_stale for state in stage_states(Path.cwd()))
+    if is_stale:
+        with opened(Path.cwd()) as pipeline:
+            if status := _flow(pipeline, params, jobs):
+                return status
+    return tell()
 
 
 def tell() -> int:
