@@ -155,13 +155,14 @@ def training(params: Params, folder: Path) -> dict[str, Any]:
     size = params.train.batch_rows
     rows = rows_of(params, size * NUM_STEPS)
     num_tokens = len(rows) * params.prepare.block_tokens
-    batches = torch.tensor(rows).split(size)
+    batches = list(torch.tensor(rows).split(size))
+    models = {name: model_of(params) for name in ("train", "plain_loop", "trainer", "products")}  # each trains on, round after round
 
     def ours() -> int:
-        return train(model_of(params), rows, 0, NUM_STEPS, params.train, torch.Generator().manual_seed(1)).num_tokens
+        return train(models["train"], rows, 0, NUM_STEPS, params.train, torch.Generator().manual_seed(1)).num_tokens
 
     def plain() -> int:
-        plain_losses(model_of(params), list(batches), params)
+        plain_losses(models["plain_loop"], batches, params)
         return num_tokens
 
     def trainer() -> int:
@@ -171,12 +172,11 @@ def training(params: Params, folder: Path) -> dict[str, Any]:
             use_cpu=True,
         )  # fmt: skip
         data = [{"input_ids": row, "labels": row} for row in batches[0].new_tensor(rows)]
-        Trainer(model=model_of(params), args=arguments, train_dataset=data).train()
+        Trainer(model=models["trainer"], args=arguments, train_dataset=data).train()
         return num_tokens
 
-    model = model_of(params)
     tokens_a_step = size * params.prepare.block_tokens
-    products = {"products": lambda: sum(product_tokens(model, tokens_a_step, True) for _ in range(NUM_STEPS))}
+    products = {"products": lambda: sum(product_tokens(models["products"], tokens_a_step, True) for _ in range(NUM_STEPS))}
     found = rates({"train": ours, "plain_loop": plain, "trainer": trainer, **products})
     return {
         **found,
