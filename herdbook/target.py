@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,12 +65,11 @@ def _candidates(target: str, book: Book, snapshot: Snapshot) -> Iterator[str]:
             yield name
     prefix = target.lower().removeprefix("sha256:").removeprefix("md5:")
     if is_id(prefix):
-        for name, entry in book.entries.items():
-            digests = _digests(name, entry, book)
-            if any(digest.startswith(prefix) for digest in digests) or (
-                len(prefix) <= _MD5_DIGITS and _md5(entry, snapshot).startswith(prefix)
-            ):
-                yield name
+        named = [name for name, entry in book.entries.items() if any(d.startswith(prefix) for d in _digests(name, entry, book))]
+        if len(prefix) <= _MD5_DIGITS:  # asked last: dvc.lock and the lists of folders are long to read
+            named += [name for name, entry in book.entries.items() if _md5(entry, snapshot).startswith(prefix)]
+            named = named or [name for name, entry in book.entries.items() if _has_file(name, entry, prefix, snapshot)]
+        yield from (name for name in book.entries if name in named)
 
 
 def _paths(name: str, entry: Entry) -> set[str]:
@@ -80,8 +80,17 @@ def _paths(name: str, entry: Entry) -> set[str]:
 
 
 def _md5(entry: Entry, snapshot: Snapshot) -> str:
-    """What DVC calls an artefact; empty where it does not. (Asked last: dvc.lock is long to read.)"""
+    """What DVC calls an artefact; empty where it does not."""
     return snapshot.recorded_md5(Path(entry["path"])) or ""
+
+
+def _has_file(name: str, entry: Entry, prefix: str, snapshot: Snapshot) -> bool:
+    """Whether DVC calls a file of an artefact so, within a folder too; not where the list of the folder cannot be had."""
+    for path in map(Path, _paths(name, entry)):
+        with suppress(MissingError):
+            if (snapshot.md5_of(path) or "").startswith(prefix):
+                return True
+    return False
 
 
 def _digests(name: str, entry: Entry, book: Book) -> Iterator[str]:
