@@ -5,15 +5,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from herdbook import cli_book, cli_claims, cli_curate, cli_hub, cli_project
+from herdbook import cli_book, cli_claims, cli_curate, cli_hub, cli_project, interrupt
 from herdbook.cli_book import Json
-from herdbook.cli_curate import INTERRUPTED
 from herdbook.errors import CorpusError, HerdbookError, one_line
 from herdbook.layout import CORPUS, PARAMS
 
@@ -119,16 +118,11 @@ def main() -> None:
         print(f"herdbook: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        _interrupted()
+        interrupt.end()
     except SystemExit as ended:
-        if ended.code == INTERRUPTED and _is_own(ended):
-            _interrupted()
+        if ended.code == interrupt.INTERRUPTED and _is_own(ended):
+            interrupt.end()
         raise
-
-
-def _interrupted() -> NoReturn:
-    print("herdbook: interrupted; nothing is left half-written", file=sys.stderr)
-    sys.exit(INTERRUPTED)
 
 
 def _is_own(ended: SystemExit) -> bool:

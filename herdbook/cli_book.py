@@ -13,8 +13,9 @@ from rich.text import Text
 from herdbook import complete
 from herdbook.book import Book
 from herdbook.errors import one_line
+from herdbook.open_book import open_book
 from herdbook.phases import phases
-from herdbook.snapshot import Snapshot, book_of, commit_of, snapshot, uncommitted
+from herdbook.snapshot import Snapshot, commit_of, snapshot, uncommitted
 
 Rev = Annotated[
     str | None,
@@ -43,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
 @contextmanager
 def _opened(rev: str | None) -> Iterator[tuple[Snapshot, Book]]:
     with snapshot(Path.cwd(), rev) as now:
-        yield now, book_of(now)
+        yield now, open_book(now)
 
 
 def _print(as_json: bool, value: Any, drawn: Any) -> None:

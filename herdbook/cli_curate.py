@@ -15,6 +15,7 @@ from rich.console import Console
 from herdbook import complete
 from herdbook.cli_book import Json, Rev
 from herdbook.errors import HerdbookError, one_line
+from herdbook.interrupt import INTERRUPTED
 from herdbook.layout import GENERATIONS, PARAMS
 from herdbook.phases import phases
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from herdbook.ablation import Effect
     from herdbook.explain import Explanation
 
-INTERRUPTED = 130  # exit status of whatever a person stopped with Ctrl-C
 _STDERR = 2  # its descriptor
 recipe = typer.Typer(help="What the steps of a recipe are worth.\n\nExample: herdbook recipe ablate curated", no_args_is_help=True)
 
@@ -45,10 +45,11 @@ def curate(
 
     Example: herdbook curate --explain 3f9a1c"""
     from herdbook.explain import explain as core
-    from herdbook.snapshot import book_of, snapshot
+    from herdbook.open_book import open_book
+    from herdbook.snapshot import snapshot
 
     with phases(f"looking for {explain}"), snapshot(Path.cwd(), rev) as now:
-        found = core(explain, book_of(now), now)
+        found = core(explain, open_book(now), now)
     if as_json:
         print(json.dumps([asdict(each) for each in found], sort_keys=True, indent=2))
         return
@@ -119,8 +120,9 @@ def _laid(regime: str) -> Path:
     from herdbook.ablation import ablated
     from herdbook.experiment import EXPERIMENTS, create
     from herdbook.files import strict_yaml
+    from herdbook.open_book import open_book
     from herdbook.params import read_params
-    from herdbook.snapshot import book_of, snapshot
+    from herdbook.snapshot import snapshot
 
     name = f"ablate-{regime.replace('_', '-')}"
     if (folder := EXPERIMENTS / name).is_dir():
@@ -129,7 +131,7 @@ def _laid(regime: str) -> Path:
     if regime not in params.regimes:
         raise HerdbookError(f"{regime}: no regime of {PARAMS}; there are {', '.join(params.regimes)}")
     with snapshot(Path.cwd()) as now:
-        entries = book_of(now).entries
+        entries = open_book(now).entries
     training = entries.get(wanted := f"{regime}/{params.seeds[0]}/g1/training")
     if training is None or training["status"] != "bred":
         raise HerdbookError(

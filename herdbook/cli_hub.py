@@ -29,10 +29,11 @@ def card(
     from herdbook.card import facts
     from herdbook.card_page import page
     from herdbook.files import write_text
-    from herdbook.snapshot import book_of, snapshot
+    from herdbook.open_book import open_book
+    from herdbook.snapshot import snapshot
 
     with snapshot(Path.cwd(), rev) as now:
-        found = facts(target, book_of(now), now)
+        found = facts(target, open_book(now), now)
     text = json.dumps(found, sort_keys=True, indent=2) + "\n" if as_json else page(found)
     if output is None:
         print(text, end="")
@@ -56,14 +57,15 @@ def hub(
 
     Example: herdbook hub replace/s3/g2/curated published/curated"""
     from herdbook import hub as core
-    from herdbook.snapshot import book_of, snapshot
+    from herdbook.open_book import open_book
+    from herdbook.snapshot import snapshot
 
     if private and upload is None:
         raise typer.BadParameter("only an upload is private; leave --private out, or give --upload OWNER/NAME", param_hint="--private")
     if upload is not None:
         core.check_repository(upload)
     with snapshot(Path.cwd(), rev) as now, phases(f"copying to {folder}"):
-        told = core.prepare(target, folder, book_of(now), now)
+        told = core.prepare(target, folder, open_book(now), now)
     commit = core.upload(folder, upload, told["is_model"], private) if upload is not None else None
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)

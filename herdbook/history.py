@@ -15,8 +15,9 @@ from herdbook.book import entry_path
 from herdbook.entry import Entry, parse_entry
 from herdbook.errors import BookError, FileError, one_line
 from herdbook.layout import BOOK, LOCK
+from herdbook.open_book import open_book
 from herdbook.progress import steps
-from herdbook.snapshot import Snapshot, book_of, snapshot
+from herdbook.snapshot import Snapshot, snapshot
 from herdbook.target import find
 from herdbook.versions import verdict_of
 
@@ -47,7 +48,7 @@ def log(root: Path, target: str, revision: str | None = None) -> list[Version]:
     Commits in a row with the same bytes and verdict are one version; those without a lock, or whose lock has
     no such artefact, are left out. Raises BookError where the book knows no such target, or git no commit."""
     with snapshot(root, revision) as now:
-        book = book_of(now)
+        book = open_book(now)
         entry = book.entries[find(target, book, now)]
         commits = _commits(root, now.commit or "HEAD")
         locks = _locks(root, [commit["commit"] for commit in commits])

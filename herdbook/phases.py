@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from herdbook.errors import one_line
 
@@ -14,8 +13,13 @@ from herdbook.errors import one_line
 @contextmanager
 def phases(description: str) -> Iterator[Callable[[str], object]]:
     """Yield a function that says what is being done now; the time spent is shown beside it."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    if not console.is_terminal:
+        yield lambda phase: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(one_line(description), total=None)
         yield lambda phase: progress.update(bar, description=one_line(f"{description}: {phase}"))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from herdbook.book import Book
 from herdbook.branch import Branch
@@ -198,7 +197,7 @@ def _document_ids(entry: Entry, sources: _Sources) -> set[str]:
     """The human documents that the rows of a table are of, or were prompted by; none for what holds no rows."""
     table = table_of(entry)
     path = sources.local(table) if table else None
-    return set(pc.unique(columns_of(path, "document")["document"]).to_pylist()) - {None} if path else set()
+    return set(columns_of(path, "document")["document"].unique().to_pylist()) - {None} if path else set()
 
 
 def _documents(ids: set[Any], sources: _Sources) -> list[dict[str, str]]:
@@ -209,6 +208,8 @@ def _documents(ids: set[Any], sources: _Sources) -> list[dict[str, str]]:
     table = columns_of(path, *_DOCUMENT_COLUMNS)
     if len(ids) == 1:  # of one row; a set to look in would import pandas, half a second
         return [table.slice(place, 1).to_pylist()[0] for place in places_of(table["id"], min(ids))]
+    import pyarrow.compute as pc
+
     return list(table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(ids)))).to_pylist())
 
 

@@ -15,7 +15,8 @@ from herdbook.causes import INHERITED, Cause, apart, causes
 from herdbook.distance import leaves
 from herdbook.entry import Entry
 from herdbook.errors import BookError, FileError, one_line
-from herdbook.snapshot import Snapshot, book_of
+from herdbook.open_book import open_book
+from herdbook.snapshot import Snapshot
 from herdbook.target import find
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def diff(old: Snapshot, new: Snapshot, target: str | None = None) -> list[Change
 
     Of a target only itself, then those of its ancestors that changed, nearest first. Empty where nothing did.
     Raises BookError where a side has no book, or where `target` is in neither."""
-    books = book_of(old), book_of(new)
+    books = open_book(old), open_book(new)
     names = [*books[1].entries, *(name for name in books[0].entries if name not in books[1].entries)]
     changes = {name: _change(name, *books) for name in names if books[0].ids.get(name) != books[1].ids.get(name)}
     if target is None:

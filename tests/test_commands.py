@@ -17,7 +17,8 @@ import typer
 from typer.testing import CliRunner
 
 from herdbook.cli import app, main
-from herdbook.cli_curate import INTERRUPTED, _run
+from herdbook.cli_curate import _run
+from herdbook.interrupt import INTERRUPTED
 from herdbook.phases import phases
 from herdbook.progress import steps
 from tests.miniature import ROOT, commit
@@ -137,6 +138,18 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(tmp_path, words):
     command = [sys.executable, "-m", "herdbook", *words]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with (tmp_path / "FIFO").open("w"):  # waits until the command has opened it to read
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (INTERRUPTED, "", "herdbook: interrupted; nothing is left half-written\n")
+
+
+@pytest.mark.parametrize("loading", ["open('FIFO').read()", "exec(\"open('FIFO').read()\")"])
+def test_ctrl_c_while_libraries_are_loaded_ends_it_likewise(tmp_path, loading):
+    os.mkfifo(tmp_path / "FIFO")
+    (tmp_path / "typer.py").write_text(loading)
+    command, environment = [sys.executable, "-m", "herdbook", "trace", "x"], {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with (tmp_path / "FIFO").open("w"):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (INTERRUPTED, "", "herdbook: interrupted; nothing is left half-written\n")

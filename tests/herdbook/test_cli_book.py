@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from herdbook.cli import app, main
 from herdbook.cli_book import FOUND
 from herdbook.files import digest
+from tests import miniature
 
 MODEL = "replace/s0/g1/model"
 
@@ -124,6 +126,18 @@ def test_what_a_person_gets_wrong_is_one_line(here, tmp_path, refused):
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     for command in (["trace", "x"], ["audit"], ["replay", "x"], ["log", "x"], ["export"]):
         refused(tmp_path, *command)
+
+
+def test_an_absent_book_is_told_with_what_to_do_next(project, tmp_path, refused):
+    for command in (["trace", "x"], ["log", MODEL], ["replay", MODEL], ["export"], ["card", MODEL]):
+        assert f"no book in {tmp_path}, for nothing was bred there; herdbook run breeds it" in refused(tmp_path, *command)
+    for folder in ("book", ".dvc/cache"):
+        shutil.rmtree(project / folder)
+    here, then = refused(project, "trace", "x"), refused(project, "log", MODEL, "--rev", "HEAD")
+    assert f"the book of the workspace is not in {project}, in DVC's cache or in a remote; herdbook run breeds it" in here
+    assert "the book of HEAD is not in DVC's cache or in a remote; choose another revision" in then
+    miniature.run(project, "-m", "dvc", "remote", "add", "--default", "store", str(tmp_path / "nothing"))
+    assert "No such file or directory" in refused(project, "diff", "HEAD")
 
 
 def test_it_is_the_same_line_of_the_program(here, refused):

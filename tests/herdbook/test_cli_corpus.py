@@ -173,6 +173,7 @@ def test_progress_is_shown_on_a_terminal_only(project, monkeypatch):
         assert ("reading mine" in stream.getvalue()) == is_shown
 
 
-def test_the_command_line_starts_without_heavy_libraries():
-    code = "import sys, herdbook.cli; print(sorted({'torch', 'transformers', 'pandas', 'datasets', 'gensim', 'dvc'} & set(sys.modules)))"
+def test_the_command_line_starts_and_traces_without_heavy_libraries():
+    heavy = {"torch", "transformers", "pandas", "datasets", "gensim", "dvc", "pyarrow.compute", "rich.progress"}
+    code = f"import sys, herdbook.cli, herdbook.trace; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -31,6 +32,33 @@ def test_a_target_is_a_name_a_path_or_the_beginning_of_a_digest(book, now):
         f"md5:{now.recorded_md5(Path(entry['path']))}",
     ]  # fmt: skip
     assert {find(way, book, now) for way in ways} == {MODEL}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (MODEL, "runs/replace/s0/g1/model/model.safetensors"),
+        (MODEL, "records/replace/s0/g1/loss.json"),
+        (MODEL, f"book/entries/{MODEL}.json"),
+        ("corpus", "data/corpus.parquet"),
+    ],
+)
+def test_a_file_is_found_by_the_md5_that_dvc_has_for_it_inside_a_folder_too(book, now, name, path):
+    md5 = hashlib.md5((now.root / path).read_bytes()).hexdigest()
+    for target in (md5, md5[:10].upper(), f"md5:{md5}"):
+        assert find(target, book, now) == name
+        with snapshot(now.root, "HEAD") as then:
+            assert find(target, book_of(then), then) == name
+
+
+def test_a_folder_whose_list_is_lost_is_no_match_and_no_error(project):
+    md5 = hashlib.md5((project / "runs/replace/s0/g1/model/model.safetensors").read_bytes()).hexdigest()
+    with snapshot(project) as now:
+        book = book_of(now)
+        lost = now.recorded_md5(Path("runs/replace/s0/g1/model"))
+        (project / f".dvc/cache/files/md5/{lost[:2]}/{lost[2:]}.dir").unlink()
+        with pytest.raises(BookError, match="no dataset, model, file, digest or row of the workspace; "):
+            find(md5, book, now)
 
 
 def test_a_receipt_is_that_of_the_dataset_inspected(book, now):
