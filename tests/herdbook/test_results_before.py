@@ -7,7 +7,7 @@ from herdbook.control import Contrast
 from herdbook.errors import ClaimError
 from herdbook.results_before import Bred, evidence, places, training
 from tests import lab
-from tests.miniature import commit
+from tests.miniature import ROOT, commit
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,7 @@ def define(root, **regimes):
     lab.write_params(root, regimes={**document["regimes"], **named})
 
 
+TOP_K_50 = yaml.safe_load((ROOT / "params.yaml").read_text())["decodings"]["top_k_50"]
 AS_REPLACE = "(of a regime defined as replace is)"
 
 
@@ -186,6 +187,8 @@ AS_REPLACE = "(of a regime defined as replace is)"
     [
         ({}, True),
         ({"gate": "block"}, False),
+        ({"decoding": {**TOP_K_50, "prompts": "human"}}, True),  # the default, spelt out
+        ({"decoding": {**TOP_K_50, "prompts": "training"}}, False),
         ({"compute": "epochs"}, False),
         ({"weights": {"offspring": 1, "previous": 0, "human": 0}}, True),
     ],
