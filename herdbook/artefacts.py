@@ -133,14 +133,14 @@ def _founder(place: Place, params: Params) -> Iterator[Artefact]:
             path=place.offspring / decoding,
             words=f"sample founder {place.seed} g0",
             parameters=("decodings", "prepare.block_tokens", "sample"),
-            parents=_sampled_from(f"{top}/model", f"{top}/model", params),
+            parents=_sampled_from(f"{top}/model", f"{top}/model", "human/train", params),
             place=place,
             records=(place.examples,),
         )
 
 
-def _sampled_from(model: str, founder: str, params: Params) -> tuple[tuple[str, str], ...]:
-    prompts = (("prompts", "human/train"),) if params.sample.prompt_tokens else ()
+def _sampled_from(model: str, founder: str, prompting: str, params: Params) -> tuple[tuple[str, str], ...]:
+    prompts = (("prompts", prompting),) if params.sample.prompt_tokens else ()
     return (("model", model), *prompts, ("scorer", founder), ("tokenizer", "human/base"))
 
 
@@ -208,6 +208,7 @@ def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterat
     """The training set, model and offspring of a later generation."""
     name, founder, prefix = _name(place), _name(place.founder), f"regimes.{place.regime}"
     share = shares(regime)
+    prompting = f"{name}/training" if regime.decoding.prompts == "training" else "human/train"
     sources = {
         "offspring": (share["offspring"], f"{_name(parent)}/curated"),
         "previous": (share["previous"], f"{_name(parent)}/training"),
@@ -239,7 +240,7 @@ def _bred(place: Place, parent: Place, regime: Regime, params: Params) -> Iterat
         path=place.offspring,
         words=f"sample {_words(place)}",
         parameters=("prepare.block_tokens", f"{prefix}.decoding", "sample"),
-        parents=_sampled_from(f"{name}/model", f"{founder}/model", params),
+        parents=_sampled_from(f"{name}/model", f"{founder}/model", prompting, params),
         place=place,
         records=(place.examples,),
     )

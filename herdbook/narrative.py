@@ -74,7 +74,8 @@ def _drawn(decoding: Decoding) -> str:
         limits = [f"top-k {decoding.top_k}"] if decoding.top_k else []
         limits += [f"top-p {decoding.top_p:g}"] if decoding.top_p < 1 else []
         how = f"sampled at temperature {decoding.temperature:g} " + (f"within {listed(limits)}" if limits else "among all tokens")
-    return how + ("" if decoding.repetition_penalty == 1 else f" (repetition penalty {decoding.repetition_penalty:g})")
+    how += "" if decoding.repetition_penalty == 1 else f" (repetition penalty {decoding.repetition_penalty:g})"
+    return how + (", prompted by the model's own training set" if decoding.prompts == "training" else "")
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -95,6 +95,8 @@ class Decoding(_Section):
     top_p: PositiveShare  # 1 keeps every token
     num_beams: Count  # 1 draws; more is a deterministic beam search
     repetition_penalty: Annotated[float, Field(gt=0, strict=True)]  # 1 is none
+    # Whose rows begin the draws: people's, or those of the model's own training set. Left out of all records where it is left out here.
+    prompts: Annotated[Literal["human", "training"], Field(exclude_if=lambda value: value == "human")] = "human"
 
 
 class Recipe(_Section):
@@ -214,6 +216,15 @@ class Params(_Section):
     def _prompts_leave_room(self) -> "Params":
         if self.sample.keeps_prompt and self.sample.prompt_tokens >= self.prepare.block_tokens:
             raise ValueError("rows keep their prompts, and no token is left to write: set sample.prompt_tokens below prepare.block_tokens")
+        return self
+
+    @model_validator(mode="after")
+    def _prompts_are_of_something(self) -> "Params":
+        for name, decoding in self.decodings.items():
+            if decoding.prompts == "training" and not self.sample.prompt_tokens:
+                raise ValueError(
+                    f"decodings.{name}.prompts is training but sample.prompt_tokens is 0, so nothing prompts; raise it, or drop prompts"
+                )
         return self
 
     @model_validator(mode="after")

@@ -61,14 +61,17 @@ class Registration(Part):
 def conditions(root: Path) -> Conditions:
     """The conditions that hold at `root` now; ClaimError where params.yaml cannot be read."""
     try:
-        document = strict_yaml((root / PARAMS).read_text(encoding="utf-8"))
-        lasting = {name: value for name, value in document.items() if name not in _GROWING}
-        params = _digest(lasting)
+        params = params_digest(strict_yaml((root / PARAMS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ClaimError(f"{PARAMS}: cannot be read ({' '.join(str(error).split())[:200]}); correct it") from error
     policies = {path.name: digest(path) for path in sorted((root / EXPECTATIONS).glob("*.yaml"))}
     code = {name: digest(root / "herdbook" / f"{name}.py") for name in _ANALYSIS}
     return Conditions(params=params, policies=_digest(policies), analysis=_digest(code))
+
+
+def params_digest(document: Mapping[str, Any]) -> str:
+    """The digest of the document of params.yaml, less what may grow."""
+    return _digest({name: value for name, value in document.items() if name not in _GROWING})
 
 
 def _digest(value: Any) -> str:

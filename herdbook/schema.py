@@ -19,8 +19,8 @@ ROWS = pa.schema(
         ("id", pa.string()),  # sha256 over all that identifies the row (rows.row_id), hex
         ("generation", pa.int32()),  # of the model that wrote it; 0 with a null `model` is human
         ("model", pa.string()),  # digest of the model that wrote it; null for human text
-        ("document", pa.string()),  # corpus id of the text, or of the prompt; null when unprompted
-        ("prompt", pa.string()),  # id of the human row whose beginning prompted it; null for human text and when unprompted
+        ("document", pa.string()),  # corpus id of the text, or of the prompt (which has it from its own prompt); null when unprompted
+        ("prompt", pa.string()),  # id of the row, human or of the model's training set, that it begins from; null if none
         ("index", pa.int32()),  # place among the blocks of a human text, or among the draws of a model
         ("depth", pa.float64()),  # model passes between the row and a person
         ("tokens", pa.list_(pa.int32())),

@@ -177,6 +177,12 @@ def row_at(path: Path, place: int, *names: str) -> dict[str, object]:
     return dict(table.to_pylist()[0])
 
 
+def row_named(row_id: str, path: Path, *names: str) -> dict[str, object]:
+    """The values of the row of this id, by column; nothing where the file has no such row."""
+    places = places_of(columns_of(path, "id")["id"], row_id)
+    return row_at(path, places[0], *names) if places else {}
+
+
 def _group_of(metadata: pq.FileMetaData, place: int) -> tuple[int, int]:
     """The row group that holds a row, and the row's place in it; IndexError where the file has not so many rows."""
     for group in range(metadata.num_row_groups):

@@ -15,12 +15,13 @@ from herdbook.files import digest, digest_bytes
 from herdbook.hands import hands_of
 from herdbook.layout import CORPUS
 from herdbook.snapshot import MissingError, Snapshot
-from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_at
+from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_named
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 _DIGITS = 12  # of a digest, as people are shown it
+_PROMPT_COLUMNS = ("generation", "model", "prompt", "tokens")
 _DOCUMENT_COLUMNS = ("id", "title", "licence", "url")
 
 
@@ -127,26 +128,46 @@ def _row_told(row: Row, book: Book, snapshot: Snapshot, sources: _Sources) -> di
     if table := table_of(book.entries[row.dataset]):
         sources.local(table)  # so that it is noted where its bytes are other ones
     model = row.values["model"]
-    writer = next((name for name, entry in book.entries.items() if entry["kind"] == "model" and weights_of(entry) == model), None)
-    told = {**row.values, "dataset": row.dataset, "prompt_text": None}
-    told["written_by"] = "a person" if model is None else writer or f"a model that is none of this book ({model})"
-    if row.values["prompt"] is not None:
-        told["prompt_text"] = _prompt_text(str(row.values["prompt"]), book, snapshot, sources)
+    prompts = list(_prompts(row, book, snapshot, sources))
+    told = {**row.values, "dataset": row.dataset, "written_by": _author(model, book), "prompts": prompts}
+    told["prompt_text"] = prompts[0]["text"] if prompts else None
     told["fate"] = list(_fates(str(row.values["id"]), row.dataset, book, sources))
     hands = list(_hands(str(row.values["id"]), row.dataset, book, sources))
     told["hands"] = hands
-    if model is not None and writer is None:  # a teacher is named in hands alone
+    if model is not None:  # a teacher is named in hands alone
         told["written_by"] = next((hand["by"] for hand in hands if digest_bytes(hand["by"].encode()) == model), told["written_by"])
     return told
 
 
-def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources) -> str | None:
-    """The beginning of the human row that prompted a model: its first `sample.prompt_tokens` tokens, decoded."""
+def _author(model: Any, book: Book) -> str:
+    """Who wrote a row, by the model that it names; teachers are no models of the book."""
+    names = (name for name, entry in book.entries.items() if entry["kind"] == "model" and weights_of(entry) == model)
+    return "a person" if model is None else next(names, f"a model that is none of this book ({model})")
+
+
+def _prompts(row: Row, book: Book, snapshot: Snapshot, sources: _Sources) -> Iterator[dict[str, Any]]:
+    """The row whose beginning prompted a row, the one whose beginning prompted that, and so on down to a person's.
+
+    A prompt is a human row, or one of the training set of the model that wrote the row. Ends where a table has it not."""
+    lineage, values, seen = book.entries[row.dataset], row.values, set[str]()
+    while (prompt := values["prompt"]) is not None and prompt not in seen:
+        seen.add(str(prompt))
+        names = ("human/train", f"{lineage['regime']}/{lineage['seed']}/g{values['generation']}/training")
+        tables = (table_of(book.entries[name]) for name in names if name in book.entries)
+        paths = filter(None, (sources.local(table) for table in tables if table))
+        found = (row_named(str(prompt), path, *_PROMPT_COLUMNS) for path in paths)
+        if (values := next(filter(None, found), {})) == {}:
+            return
+        text = _beginning(values["tokens"], book, snapshot, sources)
+        yield {"id": prompt, "generation": values["generation"], "written_by": _author(values["model"], book), "text": text}
+
+
+def _beginning(tokens: Any, book: Book, snapshot: Snapshot, sources: _Sources) -> str | None:
+    """The first `sample.prompt_tokens` tokens of a row, decoded."""
     from herdbook.tokenizer import load_tokenizer
 
     base = Path(book.entries["human/base"]["path"])
-    tokens = _cell(sources.local(Path(book.entries["human/train"]["path"])), prompt, "tokens")
-    if tokens is None or sources.local(base / "tokenizer.json") is None:
+    if sources.local(base / "tokenizer.json") is None:
         return None
     try:
         tokenizer = load_tokenizer(snapshot.folder(base))
@@ -159,8 +180,7 @@ def _prompt_text(prompt: str, book: Book, snapshot: Snapshot, sources: _Sources)
 
 def _cell(path: Path | None, row_id: str, column: str) -> Any:
     """What one row has in one column; None where it is not in the table."""
-    places = places_of(columns_of(path, "id")["id"], row_id) if path else []
-    return row_at(path, places[0], column)[column] if path and places else None
+    return row_named(row_id, path, column).get(column) if path else None
 
 
 def _fates(row_id: str, dataset: str, book: Book, sources: _Sources) -> Iterator[str]:
@@ -236,8 +256,12 @@ def drawn(found: Trace) -> "Text":
 def _row_lines(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"text: {one_line(str(row['text']))}"
     yield f"written by {one_line(str(row['written_by']))}, as number {row['index']}; {row['num_tokens']} tokens, depth {row['depth']}"
-    if row["prompt"]:
-        yield f"prompt: {one_line(str(row['prompt_text']))} (the beginning of human row {one_line(row['prompt'][:_DIGITS])})"
+    if row["prompt"] and not row["prompts"]:
+        yield f"prompt: not at hand (the beginning of row {one_line(row['prompt'][:_DIGITS])})"
+    for number, prompt in enumerate(row["prompts"]):
+        of = "human row" if prompt["written_by"] == "a person" else f"row of {prompt['written_by']},"
+        role = "prompt of that prompt" if number else "prompt"
+        yield one_line(f"{role}: {prompt['text']} (the beginning of {of} {prompt['id'][:_DIGITS]})")
     yield from map(one_line, row["fate"])
     for hand in row["hands"]:
         parents = ", ".join(parent[:_DIGITS] for parent in hand["parents"])

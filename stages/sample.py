@@ -1,7 +1,8 @@
 """Sample the offspring of a model.
 
-Reads the model, the founder of its seed, and the human rows whose beginnings prompt it. Writes
-offspring/ (for a founder: one folder a decoding) and examples.json; where the model was not bred, why.
+Reads the model, the founder of its seed, and the rows whose beginnings prompt it: human ones, or those that
+the model was trained on. Writes offspring/ (for a founder: one folder a decoding) and examples.json; where
+the model was not bred, why.
 Params: sample, prepare.block_tokens, regimes.R.decoding (a founder: decodings)."""
 
 from dataclasses import dataclass
@@ -9,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from herdbook import numeric
 from herdbook.amounts import rows_at
-from herdbook.errors import ParamsError
-from herdbook.files import read_json, read_table, rounded, write_json, write_table, written_aside
+from herdbook.errors import InspectionError, ParamsError
+from herdbook.files import digest, read_json, read_table, rounded, write_json, write_table, written_aside
 from herdbook.layout import BASE_MODEL, FOUNDER, HUMAN_TRAIN, MAKING, PARAMS, Place
 from herdbook.lineage import NOT_BRED, not_bred, write_not_bred
 from herdbook.params import Decoding, Params, place_of, read_params
 from herdbook.progress import steps
 from herdbook.rows import row_id, rows_table
-from herdbook.schema import ROWS
+from herdbook.schema import ROWS, TRAINING
 from herdbook.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -28,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The beginning of a human row: the row's id and document, None where nothing prompts; tokens without the start mark."""
+    """The beginning of a row: the row's id and human document, None where it has none; tokens without the start mark."""
 
     row: str | None
     document: str | None
     tokens: list[int]
 
 
-def prompts_of(human: pa.Table, prompt_tokens: int, block_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
-    """`num_rows` beginnings of human rows in a shuffled order, over again where there are fewer rows.
+def prompts_of(prompting: pa.Table, prompt_tokens: int, block_tokens: int, num_rows: int, seed: int) -> list[Prompt]:
+    """`num_rows` beginnings of rows in a shuffled order, over again where there are fewer rows.
 
     Only rows longer than the prompt serve; where the prompt is a whole block, all that are as long. No tokens: nothing
     but the start mark prompts.
@@ -45,12 +47,14 @@ def prompts_of(human: pa.Table, prompt_tokens: int, block_tokens: int, num_rows:
 
     if not prompt_tokens:
         return [Prompt(None, None, [])] * num_rows
-    rows = human.select(["id", "document", "tokens"]).to_pylist()
+    rows = prompting.select(["id", "document", "tokens"]).to_pylist()
     least = min(prompt_tokens + 1, block_tokens)
     usable = [Prompt(row["id"], row["document"], row["tokens"][:prompt_tokens]) for row in rows if len(row["tokens"]) >= least]
     if not usable:
         longest = max(len(row["tokens"]) for row in rows)
-        raise ParamsError(f"params.yaml: sample.prompt_tokens is {prompt_tokens}, must be below the longest human row's {longest} tokens")
+        raise ParamsError(
+            f"params.yaml: sample.prompt_tokens is {prompt_tokens}, must be below the {longest} tokens of the longest row that may prompt"
+        )
     order = torch.randperm(len(usable), generator=torch.Generator().manual_seed(seed)).tolist()
     return [usable[order[i % len(order)]] for i in range(num_rows)]
 
@@ -85,6 +89,19 @@ def offspring_rows(
     ])  # fmt: skip
 
 
+def prompting_rows(place: Place, decoding: Decoding) -> pa.Table:
+    """The rows that may prompt a model, each once: human ones, or those it was trained on (a founder's are human).
+
+    Raises InspectionError where the training set is not the one that the model's record names."""
+    if decoding.prompts == "human" or place.regime == FOUNDER:
+        return read_table(HUMAN_TRAIN, ROWS)
+    path = place.training / "rows.parquet"
+    if (found := digest(path)) != (wanted := read_json(place.model / MAKING)["training"]):
+        raise InspectionError(f"{path}: is {found[:12]}, but the model was trained on {wanted[:12]}; train it anew: dvc repro")
+    rows = read_table(path, TRAINING)
+    return rows.filter(pc.equal(rows["pass"], 0)).select(ROWS.names)
+
+
 def sample_into(directory: Path, place: Place, decoding: Decoding, params: Params) -> list[dict[str, str]]:
     """Sample one decoding of a model and write its rows and making; the first rows as prompt and text."""
     from herdbook.models import device_of, open_model, row_nll, weights_digest
@@ -92,7 +109,7 @@ def sample_into(directory: Path, place: Place, decoding: Decoding, params: Param
     numeric.pin_torch()
     device, tokenizer = device_of(params.sample.device), load_tokenizer(BASE_MODEL)
     prompts = prompts_of(
-        read_table(HUMAN_TRAIN, ROWS), params.sample.prompt_tokens, params.prepare.block_tokens,
+        prompting_rows(place, decoding), params.sample.prompt_tokens, params.prepare.block_tokens,
         rows_at(decoding.num_rows, place.number), numeric.seed_of("prompts", place.seed),
     )  # fmt: skip
     drawn = draw(open_model(place.model, device), prompts, decoding, place, params, tokenizer.mark)

@@ -1,6 +1,8 @@
 """A laboratory in miniature: parameters, policies, claims, register and the code of the analysis, in a git repository; nothing is bred."""
 
 import copy
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from herdbook.calibration.check import results
 from herdbook.claims import Claim, parse_hypotheses
 from herdbook.code import closure
 from herdbook.files import write_json, write_text
-from herdbook.layout import BOOK_ROOT, CALIBRATION, GENERATIONS, HYPOTHESES, LOCK, REGISTER, VERDICT_RECORD
+from herdbook.layout import BOOK_ROOT, CALIBRATION, GENERATIONS, HYPOTHESES, LOCK, PARAMS, REGISTER, VERDICT_RECORD
 from herdbook.registration import conditions, read_register
 from herdbook.verdicts import verdicts
 from stages.compare import csv_text
@@ -73,8 +75,22 @@ def claim_of(root: Path, number: int = 0) -> Claim:
 
 
 def write_lock(root: Path, *stages: str) -> None:
-    """A dvc.lock in which these stages have run."""
-    write_text(root / LOCK, "schema: '2.0'\nstages:\n" + "".join(f"  {stage}:\n    cmd: python\n" for stage in stages))
+    """A dvc.lock in which these stages have run; of trained regimes of params.yaml it has what stages of dvc.yaml record."""
+    regimes = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))["regimes"]
+    recorded: dict[str, dict] = {stage: {} for stage in stages}
+    for stage in stages:
+        named = re.fullmatch(r"train@(\w+)-(s\d+)-g(\d+)", stage)
+        if named and named[1] in regimes:
+            lineage, parent = f"{named[1]}-{named[2]}", int(named[3]) - 1
+            for name, keys in {
+                f"adopt@{lineage}": ("decoding",),
+                f"blend@{lineage}-from_g{parent}": ("budget_rows", "gate", "mixture", "weights"),
+                f"curate@{lineage}-g{parent}": ("recipe",),
+                stage: ("compute", "gate", "start"),
+            }.items():
+                recorded[name] = {f"regimes.{named[1]}.{key}": regimes[named[1]][key] for key in keys}
+    bodies = (f"  {name}:\n    cmd: python\n    params: {json.dumps({PARAMS.name: params})}\n" for name, params in recorded.items())
+    write_text(root / LOCK, "schema: '2.0'\nstages:\n" + "".join(bodies))
 
 
 def judge(root: Path, differences: list[float], **others: object) -> None:

@@ -112,13 +112,13 @@ def breed(root, differences=ALMOST, not_bred=()):
             "anchored": (4.0, 3.9, 3.8, 3.0 + wobble),
         }
         for regime in params["regimes"]:
-            for generation, value in enumerate(nats.get(regime, nats["replace"])):
+            for generation, value in enumerate(nats.get(regime.removesuffix("_again"), nats["replace"])):
                 folder = root / f"records/{regime}/{seed}/g{generation}"
                 made.write_rows(root, Place(regime, seed, f"g{generation}"), "one two")
                 if (regime, seed, generation) in not_bred:
                     made.write_not_bred(folder)
                 else:
-                    made.write_bred(folder, value, (0.4 if regime == "accumulate" else 0.2 + wobble) / (generation + 1))
+                    made.write_bred(folder, value, (0.4 if regime.startswith("accumulate") else 0.2 + wobble) / (generation + 1))
     made.write_book(root)
     bred = [Place(regime, seed, g) for regime in params["regimes"] for seed in params["seeds"] for g in ("g0", *params["bred"])]
     lab.write_lock(root, *dict.fromkeys(training(place) for place in bred))
@@ -370,3 +370,49 @@ def test_a_regime_under_another_name_is_known_by_the_side_that_it_is_compared_wi
     commit(root, "registered under another name")
     breed(root)
     assert ended(root) == ("supported", True)
+
+
+def rename_both(root, keeps_old, **seeds):
+    """Copies of both regimes under other names, beside the old ones or in place of them, and a claim on the copies."""
+    params = strict_yaml((root / PARAMS).read_text())
+    copies = {f"{name}_again": params["regimes"][name] for name in ("replace", "accumulate")}
+    write_params(root, {**params, "regimes": {**(params["regimes"] if keeps_old else {}), **copies}})
+    said("prune")
+    document = yaml.safe_load(yaml.safe_dump(PLAIN).replace("replace g", "replace_again g").replace("accumulate g", "accumulate_again g"))
+    document["claims"][0] |= {**LOOSE, **seeds}
+    (root / "hypotheses.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+@pytest.mark.parametrize("forget", ["nothing", "the-old-regimes", "the-lock", "all-of-git"])
+def test_both_regimes_under_other_names_are_known_by_their_definition(root, forget):
+    if forget == "the-lock":
+        (root / LOCK).unlink()
+    if forget == "all-of-git":
+        shutil.rmtree(root / ".git")
+        git(root, "init", "-q")
+        (root / REGISTER).write_text("")
+    rename_both(root, keeps_old=forget != "the-old-regimes")
+    commit(root, "other names")
+    assert "_again is)" in said("register")
+    commit(root, "registered under other names")
+    breed(root)
+    assert ended(root) == ("supported", True)
+
+
+def test_a_line_that_denies_results_under_other_names_is_named_by_the_audit(root, monkeypatch):
+    rename_both(root, keeps_old=True)
+    monkeypatch.setattr("herdbook.results_before.evidence", lambda root, claim: [])
+    said("register")
+    commit(root, "registered by a hand that looked nowhere")
+    breed(root)
+    compare.main([])
+    (what,) = [what for what in audited(root) if "no results existed" in what]
+    assert "line 2" in what
+    assert "of a regime defined as" in what
+
+
+def test_new_seeds_are_new_results_of_regimes_under_any_name(root):
+    params = strict_yaml((root / PARAMS).read_text())
+    write_params(root, {**params, "seeds": [*SEEDS, "s6", "s7", "s8"]})
+    rename_both(root, keeps_old=True, seeds=["s6", "s7", "s8"])
+    assert "EXPLORATORY" not in said("register")

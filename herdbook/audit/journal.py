@@ -11,13 +11,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from herdbook.audit.evidence import Evidence
 from herdbook.audit.finding import Finding, finding, guarded, short
 from herdbook.calibration.check import NAMES
 from herdbook.chain import canonical_line
 from herdbook.claims import Hypotheses, parse_hypotheses
 from herdbook.errors import HerdbookError
-from herdbook.files import digest_bytes
+from herdbook.files import digest_bytes, strict_yaml
 from herdbook.journal import Publication, index, parse_publications, unlike
 from herdbook.layout import (
     CALIBRATION,
@@ -33,9 +35,10 @@ from herdbook.layout import (
     REGISTER,
     VERDICT_RECORD,
 )
+from herdbook.params import parse_params
 from herdbook.past import Past, lines_of, read_past
-from herdbook.registration import Conditions, Registration, conditions, parse_register
-from herdbook.results_before import listed, places, training, trainings
+from herdbook.registration import Conditions, Registration, conditions, params_digest, parse_register
+from herdbook.results_before import Bred, Regimes, listed, places
 from herdbook.snapshot import Snapshot, commit_of
 
 _WORKSPACE = "the workspace"  # named as a commit after the last one, which nobody made yet
@@ -141,6 +144,15 @@ class Journal:
                     shutil.copyfile(self._snapshot.local(path), copy)
             return conditions(Path(scratch))
 
+    def _regimes(self) -> dict[str, Regimes]:
+        """The regimes of params.yaml by the digest that registrations under it have: of other parameters it tells nothing."""
+        try:
+            document = strict_yaml(self._text(PARAMS))
+            parse_params(document)
+        except (HerdbookError, yaml.YAMLError):  # told elsewhere; names remain
+            return {}
+        return {params_digest(document): document["regimes"]}
+
     def history(self) -> Iterator[list[Finding]]:
         """Whether register and journal only grew, and each registration came before its results; a list for each line."""
         if not self._is_there:
@@ -154,8 +166,9 @@ class Journal:
         yield list(history.shrunk(REGISTER))
         yield list(history.shrunk(PUBLICATIONS))
         with suppress(HerdbookError):  # a chain that is broken is told elsewhere
+            regimes = self._regimes()
             for one in self._registrations:
-                yield guarded(REGISTER, partial(history.late, one))
+                yield guarded(REGISTER, partial(history.late, one, regimes.get(one.conditions.params, {})))
 
 
 class _History:
@@ -168,7 +181,7 @@ class _History:
         self._parents = _parents(own, tip, snapshot)
         self._lines = {path: own.read(path, lines_of) | _here(snapshot, path, lines_of) for path in (REGISTER, PUBLICATIONS)}
         self._all_parents = _parents(everywhere, tip, snapshot)
-        self._locked = everywhere.read(LOCK, trainings) | _here(snapshot, LOCK, trainings)
+        self._locked = everywhere.read(LOCK, Bred) | _here(snapshot, LOCK, Bred)
         self._registered = everywhere.read(REGISTER, lines_of) | _here(snapshot, REGISTER, lines_of)
 
     def shrunk(self, path: Path) -> Iterator[Finding]:
@@ -181,20 +194,25 @@ class _History:
                 if changed is not None:
                     yield _told(path, f"line {changed} was changed or removed by {_named(commit)}, a line once committed stays as it is")
 
-    def late(self, registration: Registration) -> Iterator[Finding]:
-        """A commit, or the workspace, that brought results of a claim before or with a registration which says that there were none."""
+    def late(self, registration: Registration, regimes: Regimes) -> Iterator[Finding]:
+        """A commit, or the workspace, that brought results of a claim before or with a registration which says that there were none.
+
+        Under any name, where `regimes` tell how those of the claim are defined."""
         if registration.results_existed:
             return
-        line = canonical_line(registration.link)
-        stages = set(map(training, places(registration.contrast, registration.seeds)))
+        line, wanted = canonical_line(registration.link), places(registration.contrast, registration.seeds)
         for commit, parents in self._all_parents.items():
-            brought = stages & self._locked.get(commit, frozenset())
-            brought -= frozenset().union(*(self._locked.get(parent, frozenset()) for parent in parents))
-            if brought and not any(line in self._registered.get(parent, ()) for parent in parents):
+            if commit not in self._locked or any(line in self._registered.get(parent, ()) for parent in parents):
+                continue
+            brought = self._locked[commit].telling(wanted, regimes)
+            for parent in parents:
+                before = self._locked[parent].telling(wanted, regimes) if parent in self._locked else {}
+                brought = {stage: told for stage, told in brought.items() if stage not in before}
+            if brought:
                 yield _told(
                     REGISTER,
                     f"line {registration.number} ({registration.id}) says that no results existed, but {_named(commit)} has "
-                    f"{listed(sorted(brought))} in {LOCK}, and no commit before it has the line; so the claim is exploratory",
+                    f"{listed(sorted(brought.values()))} in {LOCK}, and no commit before it has the line; so the claim is exploratory",
                 )
                 return
 

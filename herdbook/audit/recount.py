@@ -81,6 +81,7 @@ class Recount:
                 yield from self._curated(artefact, own, parents)
             case "offspring" if "model" in dict(artefact.parents):
                 yield from self._offspring(artefact, rows)
+                yield from self._prompts(artefact)
             case "human":
                 yield from self._human(artefact, rows)
         if artefact.inspection:
@@ -187,6 +188,20 @@ class Recount:
                     artefact.rows, f"holds rows of {said}, must be of generation {wanted[1]} and depth {wanted[2]} by {model['name']}"
                 )
 
+    def _prompts(self, artefact: Artefact) -> Iterator[Finding]:
+        """Rows prompted by a row of the dataset that prompted their model, and of its human document."""
+        name = dict(artefact.parents).get("prompts")
+        said = pq.read_table(self._evidence.local(artefact.rows), columns=["prompt", "document"])
+        if name is None:
+            if num := said.num_rows - said["prompt"].null_count:
+                yield finding(artefact.rows, f"{num} rows name a prompt, though nothing prompts")
+            return
+        path = self._made[name].rows
+        prompting = pq.read_table(self._evidence.local(path), columns=["id", "document"])
+        is_known = pc.is_in(_paired(said["prompt"], said["document"]), value_set=_paired(prompting["id"], prompting["document"]))
+        if num := said.num_rows - (pc.sum(is_known).as_py() or 0):
+            yield finding(artefact.rows, f"{num} rows are prompted by no row of {path} that is of their document")
+
     def _human(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
         """Rows of people: of no model, of no depth, of the documents of their side."""
         if strangers := rows.authors - {(None, 0, 0.0)}:
@@ -251,6 +266,10 @@ def _strays(path: Path, table: Table, parents: list[Table], what: str) -> Iterat
     marks = pa.concat_arrays([parent.marks for parent in parents]) if parents else table.marks[:0]
     if num := table.num_rows - (pc.sum(pc.is_in(table.marks, value_set=marks)).as_py() or 0):
         yield finding(path, f"{num} rows are no rows of {what}")
+
+
+def _paired(ids: pa.ChunkedArray, documents: pa.ChunkedArray) -> pa.Array:
+    return pc.binary_join_element_wise(*(pc.fill_null(part, "") for part in (ids, documents)), "\0").combine_chunks()
 
 
 def _documents(path: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Watch it collapse: what each generation of each regime makes of the same prompt, side by side.
 
-A seed prompts all its models alike, so a prompt compares generations and regimes; another seed has other prompts."""
+A seed prompts all its models alike, so a prompt compares generations and regimes; another seed has other prompts. Models that are
+prompted by their own training sets share none with each other."""
 
 import re
 from collections import Counter

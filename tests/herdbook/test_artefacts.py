@@ -70,6 +70,15 @@ def test_without_prompts_no_human_row_is_a_parent_of_offspring():
     assert "prompts" not in dict(named(sample=sample)["replace/s3/g1/offspring"].parents)
 
 
+def test_offspring_descend_from_the_training_set_that_prompted_them():
+    own = {**DOCUMENT["regimes"]["replace"], "decoding": {**DOCUMENT["decodings"]["cooled"], "prompts": "training"}}
+    changes = {"decodings": {**DOCUMENT["decodings"], "own": own["decoding"]}, "regimes": {"own": own}}
+    found = named(**changes)
+    assert dict(found["own/s3/g1/offspring"].parents)["prompts"] == "own/s3/g1/training"
+    assert dict(found["founder/s3/g0/offspring/own"].parents)["prompts"] == "human/train"
+    assert found["own/s3/g1/training"].path == Path("runs/own/s3/g1/training")
+
+
 def test_pretrained_weights_are_an_ancestor_of_every_model():
     found = named(model={**DOCUMENT["model"], "pretrained": "tiny"})
     assert found["human/base"].parents == (("weights", "pretrained"),)

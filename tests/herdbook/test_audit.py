@@ -486,6 +486,20 @@ def test_a_row_of_a_training_set_that_is_no_row_of_its_parents_is_found(forged, 
     assert (f"{G1}/training/rows.parquet", "dataset") in agreed(forged)
 
 
+@pytest.mark.parametrize("column", ["prompt", "document"])
+def test_a_row_that_names_another_prompt_than_its_document_has_is_found(forged, column):
+    path, place = Path(f"{G1}/offspring/rows.parquet"), herd.Place("anchored", "s0", "g1")
+    rows = pq.read_table(path)
+    write_table(path, changed(rows, column, next(value for value in rows[column].to_pylist() if value != rows[column][0].as_py())))
+    making = read_json(place.curated / "making.json")
+    write_json(place.curated / "making.json", {**making, "parents": [{"role": "offspring", "digest": digest(path)}]})
+    herd.enter()
+    herd.lock()
+    assert "1 rows are prompted by no row of runs/human/train.parquet that is of their document" in [
+        each.what for each in found(forged, "rows") if each.path == path.as_posix()
+    ]
+
+
 def test_a_row_of_a_held_out_document_is_found(forged):
     held_out = pq.read_table("runs/human/held_out.parquet").slice(0, 1)
     rows = pq.read_table(f"{G1}/training/rows.parquet")

@@ -38,6 +38,7 @@ def test_a_regime_says_what_it_trains_on(weights, words):
     ("change", "words"),
     [
         ({}, "sampled at temperature 1 within top-k 50 and taken"),
+        ({"prompts": "training"}, "sampled at temperature 1 within top-k 50, prompted by the model's own training set and taken"),
         ({"top_k": 0}, "sampled at temperature 1 among all tokens and taken"),
         ({"top_p": 0.95}, "within top-k 50 and top-p 0.95"),
         ({"temperature": 0.0}, "are the likeliest token each time"),

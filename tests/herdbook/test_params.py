@@ -60,6 +60,11 @@ def test_the_committed_parameters_can_be_run():
         ("regimes.replace.recipe.num_rows", {"first": 9}, "regimes.replace.recipe.num_rows.added: Field required"),
         ("regimes.replace.decoding.temperature", -1.0, "regimes.replace.decoding.temperature"),
         ("regimes.replace.decoding.num_rows", 7, "is not among decodings"),
+        (
+            "decodings.cooled.prompts",
+            "people",
+            "decodings.cooled.prompts is 'people': Input should be 'human' or 'training'; correct it there",
+        ),
         ("regimes.founder", COMMITTED["regimes"]["replace"], "reserved for what every regime shares"),
         ("regimes.Re-place", COMMITTED["regimes"]["replace"], "regimes.Re-place"),
         ("regimes", {}, "regimes"),
@@ -101,6 +106,23 @@ def test_an_answer_without_its_question_is_refused():
 def test_a_prompt_that_leaves_no_token_to_write_is_refused():
     found = document(sample={"keeps_prompt": True, "prompt_tokens": 64})
     assert "no token is left to write: set sample.prompt_tokens below prepare.block_tokens" in refusal(found)
+
+
+def test_prompts_of_no_tokens_are_refused():
+    found = document(sample={"prompt_tokens": 0})
+    parse_params(found)
+    found["decodings"]["own"] = {**found["decodings"]["cooled"], "prompts": "training"}
+    assert "decodings.own.prompts is training but sample.prompt_tokens is 0" in refusal(found)
+
+
+def test_prompts_stand_in_no_record_where_they_are_left_out_or_human():
+    decoding = COMMITTED["decodings"]["cooled"]
+    found = document()
+    found["decodings"] |= {"spelt_out": {**decoding, "prompts": "human"}, "own": {**decoding, "prompts": "training"}}
+    read = parse_params(found).decodings
+    assert read["spelt_out"].model_dump() == read["cooled"].model_dump() == decoding
+    assert read["own"].model_dump() == {**decoding, "prompts": "training"}
+    assert read["own"] != read["cooled"] == read["spelt_out"]
 
 
 def test_shares_are_those_of_the_mixture_where_there_is_one():

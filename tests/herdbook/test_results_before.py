@@ -5,9 +5,9 @@ import yaml
 
 from herdbook.control import Contrast
 from herdbook.errors import ClaimError
-from herdbook.results_before import evidence, places, training, trainings
+from herdbook.results_before import Bred, evidence, places, training
 from tests import lab
-from tests.miniature import commit
+from tests.miniature import ROOT, commit
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_founder_tells_only_of_a_contrast_of_founders():
 
 def test_trainings_are_read_from_the_text_of_a_lock_whole_or_not():
     lock = b"schema: '2.0'\nstages:\n  train@a-s0-g1:\n    cmd: x\n  sample@a-s0-g1:\n    cmd: y\n  train-founder@s0:\n    outs: [\xff"
-    assert trainings(lock) == {"train@a-s0-g1", "train-founder@s0"}
+    assert Bred(lock).trainings == {"train@a-s0-g1", "train-founder@s0"}
 
 
 def test_a_laboratory_that_bred_nothing_of_a_claim_has_no_evidence(root):
@@ -169,3 +169,65 @@ def test_without_git_nothing_is_registered(root):
     subprocess.run(["rm", "-rf", str(root / ".git")], check=True)
     with pytest.raises(ClaimError, match="git init"):
         found(root)
+
+
+def define(root, **regimes):
+    """More regimes in params.yaml: each the regime that it names, with changes."""
+    document = yaml.safe_load((root / "params.yaml").read_text())
+    named = {name: {**document["regimes"][of], **changes} for name, (of, changes) in regimes.items()}
+    lab.write_params(root, regimes={**document["regimes"], **named})
+
+
+TOP_K_50 = yaml.safe_load((ROOT / "params.yaml").read_text())["decodings"]["top_k_50"]
+AS_REPLACE = "(of a regime defined as replace is)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_known"),
+    [
+        ({}, True),
+        ({"gate": "block"}, False),
+        ({"decoding": {**TOP_K_50, "prompts": "human"}}, True),  # the default, spelt out
+        ({"decoding": {**TOP_K_50, "prompts": "training"}}, False),
+        ({"compute": "epochs"}, False),
+        ({"weights": {"offspring": 1, "previous": 0, "human": 0}}, True),
+    ],
+)
+def test_a_lock_is_evidence_of_a_regime_of_another_name_where_it_is_defined_alike(root, changes, is_known):
+    define(root, copied=("replace", changes))
+    lab.write_lock(root, "train@copied-s3-g2", "train@copied-s0-g1", "train@copied-s3-g4")
+    wanted = [f"dvc.lock records train@copied-s3-g2 {AS_REPLACE}"] if is_known else []
+    assert found(root) == wanted
+    bred = commit(root, "bred")
+    (root / "dvc.lock").unlink()
+    lab.write_params(root)
+    commit(root, "neither lock nor its regime")
+    assert found(root) == ([f"dvc.lock of commit {bred[:12]} records train@copied-s3-g2 {AS_REPLACE}"] if is_known else [])
+
+
+@pytest.mark.parametrize("body", ["", "    params: {params.yaml: 1}\n", "    params: {params.yaml: {}}\n", "   ["])
+def test_a_lock_that_does_not_tell_how_a_regime_was_defined_is_evidence_of_its_name_alone(root, body):
+    (root / "dvc.lock").write_text(f"stages:\n  train@copied-s3-g1:\n{body}")
+    assert found(root) == []
+
+
+def test_records_of_a_regime_of_another_name_are_evidence_where_params_define_it_alike(root):
+    define(root, copied=("replace", {}), other=("replace", {"start": "founder"}))
+    for name in ("copied", "other", "forgotten"):
+        (root / f"records/{name}/s4/g2").mkdir(parents=True)
+        (root / f"records/{name}/s4/g2/loss.json").write_text("{}")
+    assert found(root) == [f"in the workspace lie records/copied/s4/g2/loss.json {AS_REPLACE}"]
+
+
+def test_the_run_cache_is_evidence_of_a_regime_of_another_name_where_all_of_it_is_known_and_alike(root):
+    now = now_of(root, "train", "regimes.replace.compute")
+    copied = {"train": now["train"], "regimes.copied.compute": now["regimes.replace.compute"]}
+    weights, decoding, recipe = (now_of(root, f"regimes.replace.{key}").popitem()[1] for key in ("weights", "decoding", "recipe"))
+    cached(root, "train copied s3 g1", copied, deps=[("runs/t", "11")], outs=[("runs/m", "22")])
+    cached(root, "blend copied s3 g0 g1", {"regimes.copied.weights": weights}, deps=[("runs/c", "33")], outs=[("runs/t", "11")])
+    cached(root, "curate copied s3 g0", {"regimes.copied.recipe": recipe}, deps=[("runs/o", "44")], outs=[("runs/c", "33")])
+    assert found(root) == []
+    cached(root, "adopt copied s3", {"regimes.copied.decoding": {**decoding, "top_k": 3}}, outs=[("runs/o", "44")])
+    assert found(root) == []
+    cached(root, "adopt copied s3", {"regimes.copied.decoding": decoding}, outs=[("runs/o", "44")])
+    assert found(root) == [f"DVC's run-cache holds train@copied-s3-g1 {AS_REPLACE}"]

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herdbook import numeric
-from herdbook.errors import ModelError, ParamsError
-from herdbook.files import digest, read_json, read_table, write_json
+from herdbook.errors import InspectionError, ModelError, ParamsError
+from herdbook.files import digest, read_json, read_table, write_json, write_table
 from herdbook.layout import BASE_MODEL, HUMAN_TRAIN, PARAMS, Place
 from herdbook.lineage import not_bred, write_not_bred
 from herdbook.models import fresh_model, open_model, row_nll, save_model, weights_digest
 from herdbook.rows import row_id
-from herdbook.schema import ROWS
+from herdbook.schema import ROWS, TRAINING
 from herdbook.tokenizer import load_tokenizer
 from stages import sample
 from tests.rows import rows_of
@@ -115,7 +115,7 @@ def test_without_prompt_tokens_the_start_mark_prompts():
 def test_a_prompt_as_long_as_every_human_row_is_refused():
     change("sample", prompt_tokens=4)
     write_model(CHILD, 2, 0.0)
-    with pytest.raises(ParamsError, match=r"sample\.prompt_tokens is 4, must be below the longest human row's 4 tokens"):
+    with pytest.raises(ParamsError, match=r"sample\.prompt_tokens is 4, must be below the 4 tokens of the longest row that may prompt"):
         sampled(CHILD)
     assert not CHILD.offspring.exists()
 
@@ -141,6 +141,54 @@ def test_draws_grow_with_the_generations_where_the_decoding_says_so():
     sample.main(["founder", "s0", "g0"])
     assert read_json(FOUNDER.offspring / "top_k" / "making.json")["num_rows"] == 4
     assert len(sampled(Place("replace", "s0", "g2"))) == 10
+
+
+def prompt_by_training(place, rows):
+    """The decoding of `replace` takes prompts of the training set, which is `rows`, all of them in a first pass but the last."""
+    params = yaml.safe_load(PARAMS.read_text())
+    params["decodings"]["own"] = params["regimes"]["replace"]["decoding"] = {**DECODING, "prompts": "training"}
+    PARAMS.write_text(yaml.safe_dump(params))
+    passes = pa.array([0] * (rows.num_rows - 1) + [1], pa.int32())
+    write_table(place.training / "rows.parquet", rows.append_column(TRAINING.field("pass"), passes))
+    write_json(place.model / "making.json", {"depth": 1.0, "training": digest(place.training / "rows.parquet")})
+
+
+def test_rows_of_the_training_set_prompt_where_the_decoding_says_so():
+    write_model(CHILD, 2, 1.0)
+    of_models = pa.concat_tables([rows_of(f"d{i}", 1, model="m0", depth=1.0, tokens=[i + 1] * (2 + i)) for i in range(4)])
+    rows = pa.concat_tables([of_models, of_models.slice(3)])  # the last is read in two passes
+    prompt_by_training(CHILD, rows)
+    found = sampled(CHILD)
+    usable = {(row["id"], row["document"]) for row in of_models.to_pylist()[1:]}  # the first is no longer than a prompt
+    assert {(row["prompt"], row["document"]) for row in found} == usable
+    assert len({row["prompt"] for row in found[:3]}) == 3
+    assert {row["id"] for row in found} == {row_id(row["model"], row["document"], row["index"], row["tokens"]) for row in found}
+    assert {row["depth"] for row in found} == {2.0}
+    assert read_json(CHILD.offspring / "making.json")["decoding"] == {**DECODING, "prompts": "training"}
+
+
+def test_a_founder_is_prompted_by_people_whatever_its_decoding_says():
+    prompt_by_training(CHILD, rows_of("d", 2, tokens=[1, 2, 3]))
+    sample.main(["founder", "s0", "g0"])
+    both = [read_table(FOUNDER.offspring / name / "rows.parquet", ROWS) for name in ("top_k", "own")]
+    assert both[0] == both[1]
+    assert set(both[0]["prompt"].to_pylist()) <= set(read_table(HUMAN_TRAIN, ROWS)["id"].to_pylist())
+
+
+def test_another_training_set_than_the_model_was_trained_on_prompts_nothing():
+    write_model(CHILD, 2, 1.0)
+    prompt_by_training(CHILD, rows_of("d", 2, tokens=[1, 2, 3]))
+    write_json(CHILD.model / "making.json", {"depth": 1.0, "training": "0" * 64})
+    with pytest.raises(InspectionError, match="but the model was trained on 000000000000; train it anew"):
+        sampled(CHILD)
+    assert not CHILD.offspring.exists()
+
+
+def test_a_training_set_of_rows_that_all_ended_early_is_refused_as_prompts():
+    write_model(CHILD, 2, 1.0)
+    prompt_by_training(CHILD, rows_of("d", 2, tokens=[1, 2]))
+    with pytest.raises(ParamsError, match="is 2, must be below the 2 tokens of the longest row that may prompt"):
+        sampled(CHILD)
 
 
 @settings(deadline=None, max_examples=20)
