@@ -267,9 +267,16 @@ def test_a_claim_on_new_seeds_alone_is_another_one_that_its_family_pays_for(root
     assert verdicts()[ID]["p"]["claim"] <= 0.05 < verdicts()[ID]["p"]["adjusted"]
 
 
-@pytest.mark.parametrize("forget", ["its-file", "its-file-and-commits", "all-of-git"])
-def test_a_register_that_is_deleted_and_begun_anew_knows_what_was_bred(root, forget):
-    if forget == "its-file-and-commits":
+def test_a_register_that_is_deleted_is_not_begun_anew_while_a_commit_has_it(root):
+    (root / REGISTER).write_text("")
+    commit(root, "we begin")
+    with pytest.raises(ClaimError, match="journal/register.jsonl: line 1 is not what commit"):
+        said("register")
+
+
+@pytest.mark.parametrize("forget", ["its-commits", "all-of-git"])
+def test_a_register_that_is_begun_anew_knows_what_was_bred(root, forget):
+    if forget == "its-commits":
         git(root, "reset", "-q", "--soft", git(root, "rev-list", "--max-parents=0", "HEAD"))
     if forget == "all-of-git":
         shutil.rmtree(root / ".git")

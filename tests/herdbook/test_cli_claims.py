@@ -141,7 +141,7 @@ def test_claims_are_shown_with_standing_and_verdict(root):
     assert told() == [
         {
             "id": ID, "sentence": "Replaced sets lose more than accumulated ones.", "registered": False, "registration": None,
-            "exploratory_because": ["it was never registered"], "verdict": None, "in_words": "not judged as it stands: dvc repro compare",
+            "exploratory_because": ["it was never registered"], "verdict": None, "in_words": "not judged yet: herdbook run",
         }
     ]  # fmt: skip
     assert "EXPLORATORY: it was never registered" in said("claims")
