@@ -1,6 +1,6 @@
 """All measurements but the bounds, which need a finished run (bench/bounds.py)."""
 
-from bench import book, curate, interrupt, labs, model, pipeline, report, startup, verifiers, walk
+from bench import bars, book, curate, interrupt, labs, model, pipeline, report, startup, verifiers, walk
 
-for module in (startup, model, interrupt, walk, labs, curate, verifiers, book, report, pipeline):
+for module in (startup, model, interrupt, walk, labs, curate, verifiers, book, report, pipeline, bars):
     module.main()

@@ -270,7 +270,7 @@ def test_a_claim_on_new_seeds_alone_is_another_one_that_its_family_pays_for(root
 def test_a_register_that_is_deleted_is_not_begun_anew_while_a_commit_has_it(root):
     (root / REGISTER).write_text("")
     commit(root, "we begin")
-    with pytest.raises(ClaimError, match="journal/register.jsonl: line 1 is not what commit"):
+    with pytest.raises(ClaimError, match=r"journal/register\.jsonl: line 1 is not what commit"):
         said("register")
 
 
