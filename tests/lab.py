@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from herdbook.calibration.check import results
 from herdbook.claims import Claim, parse_hypotheses
@@ -102,3 +103,11 @@ def judge(root: Path, differences: list[float], **others: object) -> None:
     write_calibrations(root)
     write_json(root / VERDICT_RECORD, verdicts(hypotheses, registrations, conditions(root), table, results(root / CALIBRATION)))
     write_json(root / BOOK_ROOT, {"root": "ab" * 32})
+
+
+def said(app, *words):
+    """What a command prints, on a line as wide as it needs; what it raises is raised here."""
+    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "300"})
+    if done.exception:
+        raise done.exception
+    return done.stdout

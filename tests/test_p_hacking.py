@@ -5,10 +5,10 @@ import copy
 import html
 import json
 import shutil
+from functools import partial
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from herdbook.audit.evidence import Evidence
 from herdbook.audit.journal import Journal
@@ -90,11 +90,7 @@ def entered(made_before, copy, patch):
     return lab.entered(made_before, copy, patch)
 
 
-def said(*words):
-    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "300"})
-    if done.exception:
-        raise done.exception
-    return done.stdout
+said = partial(lab.said, app)
 
 
 def breed(root, differences=ALMOST, not_bred=()):

@@ -1,8 +1,8 @@
 import json
+from functools import partial
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from herdbook import cli_claims
 from herdbook.errors import ClaimError
@@ -27,12 +27,7 @@ def root(built, tmp_path, monkeypatch):
     return lab.entered(built, tmp_path, monkeypatch)
 
 
-def said(*words):
-    """What a command prints, on a line as wide as it needs."""
-    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "300"})
-    if done.exception:
-        raise done.exception
-    return done.stdout
+said = partial(lab.said, app)
 
 
 def told():
