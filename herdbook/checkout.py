@@ -20,12 +20,13 @@ from herdbook.corpus import dvc_digest
 from herdbook.errors import BookError, FileError
 from herdbook.files import strict_yaml
 from herdbook.layout import CONSTRAINTS, LOCK, PARAMS, Place
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import MissingError, Snapshot
 
 _PARTS = (Path("herdbook"), Path("stages"), PARAMS, CONSTRAINTS)  # all that a stage reads besides its inputs
 
 
-def lay(parameters: Mapping[str, Any], inputs: Mapping[Path, str], snapshot: Snapshot, checkout: Path) -> list[Path]:
+def lay(parameters: Mapping[str, Any], inputs: Mapping[Path, str], snapshot: Snapshot, checkout: Path, begin: Begin = unseen) -> list[Path]:
     """Put there what a stage reads: code, these parameters by dotted key, and its inputs by md5. The inputs that cannot be had.
 
     Code is that of the revision, or as it lies in the workspace; MissingError where there is none."""
@@ -33,7 +34,12 @@ def lay(parameters: Mapping[str, Any], inputs: Mapping[Path, str], snapshot: Sna
     for part in _PARTS:
         lay_part(part, snapshot, checkout)
     _set_parameters(parameters, checkout)
-    return [path for path, md5 in inputs.items() if not _lay(path, md5, snapshot, checkout)]
+    advance, missing = begin("laying out what it reads", len(inputs)), []
+    for path, md5 in inputs.items():
+        if not _lay(path, md5, snapshot, checkout):
+            missing.append(path)
+        advance(1)
+    return missing
 
 
 def lay_answers(place: Place, snapshot: Snapshot, checkout: Path) -> None:

@@ -14,7 +14,7 @@ from herdbook import complete
 from herdbook.book import Book
 from herdbook.errors import one_line
 from herdbook.open_book import open_book
-from herdbook.phases import phases
+from herdbook.phases import Begin, phases
 from herdbook.snapshot import Snapshot, commit_of, snapshot, uncommitted
 
 Rev = Annotated[
@@ -42,9 +42,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _opened(rev: str | None) -> Iterator[tuple[Snapshot, Book]]:
+def _opened(rev: str | None, begin: Begin) -> Iterator[tuple[Snapshot, Book]]:
     with snapshot(Path.cwd(), rev) as now:
-        yield now, open_book(now)
+        yield now, open_book(now, begin)
 
 
 def _print(as_json: bool, value: Any, drawn: Any) -> None:
@@ -63,8 +63,8 @@ def trace(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     Example: herdbook trace replace/s3/g2/model"""
     from herdbook import trace as core
 
-    with phases(f"tracing {target}"), _opened(rev) as (now, book):
-        found = core.trace(target, book, now)
+    with phases(f"tracing {target}") as begin, _opened(rev, begin) as (now, book):
+        found = core.trace(target, book, now, begin)
     _print(as_json, core.as_json(found), core.drawn(found))
     if found.altered:
         raise typer.Exit(FOUND)
@@ -99,8 +99,8 @@ def replay(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     Example: herdbook replay replace/s3/g2/curated"""
     from herdbook import replay as core
 
-    with _opened(rev) as (now, book), phases(f"rebuilding {target}"):
-        found = core.replay(target, book, now)
+    with phases(f"rebuilding {target}") as begin, _opened(rev, begin) as (now, book):
+        found = core.replay(target, book, now, begin)
     _print(as_json, core.as_json(found), core.drawn(found))
     if not found.is_identical:
         raise typer.Exit(FOUND)
@@ -124,8 +124,8 @@ def diff(
 
     if new and target is None and commit_of(Path.cwd(), new) is None:
         new, target = None, new
-    with phases("comparing two books"), snapshot(Path.cwd(), old) as before, snapshot(Path.cwd(), new) as now:
-        found = core.diff(before, now, target)
+    with phases("comparing two books") as begin, snapshot(Path.cwd(), old) as before, snapshot(Path.cwd(), new) as now:
+        found = core.diff(before, now, target, begin)
     _print(as_json, core.as_json(found), core.drawn(found, target))
 
 
@@ -135,7 +135,8 @@ def log(target: Target, rev: Rev = None, as_json: Json = False) -> None:
     Example: herdbook log curated/s3/g3/curated"""
     from herdbook import history as core
 
-    found = core.log(Path.cwd(), target, rev)
+    with phases(f"looking for {target}") as begin:
+        found = core.log(Path.cwd(), target, rev, begin)
     _print(as_json, core.as_json(found), core.drawn(found))
 
 
@@ -157,10 +158,11 @@ def export(
 
     if url is not None and format != "openlineage":
         raise typer.BadParameter("only openlineage is sent; leave --url out, or use --format openlineage", param_hint="--url")
-    with phases("writing the book"), _opened(rev) as (now, book):
+    with phases("writing the book") as begin, _opened(rev, begin) as (now, book):
         document = exports.export(format, book, now, target)
-    if url is not None and isinstance(document, list):
-        exports.openlineage.send(document, url)
+        if url is not None and isinstance(document, list):
+            exports.openlineage.send(document, url, begin)
+    if url is not None:
         messages.print(f"{len(document)} events sent")
     elif output is not None:
         write_text(output, exports.as_text(document))

@@ -51,14 +51,16 @@ def register(ids: Ids = None, as_json: Json = False) -> None:
     from herdbook.registration import register as next_of
     from herdbook.results_before import evidence
 
-    demand_grown(Path(), REGISTER)
-    hypotheses, before, params, now = read_hypotheses(HYPOTHESES), read_register(), read_params(PARAMS), conditions(Path())
-    chosen = _chosen(ids or [], hypotheses, before, now)
-    for claim in chosen:
-        demand_named(claim, params)
-    registrations = list(before)
-    for claim in chosen:
-        registrations.append(next_of(claim, now, evidence(Path(), claim), registrations))
+    with phases("registering") as begin:
+        demand_grown(Path(), REGISTER)
+        hypotheses, before, params, now = read_hypotheses(HYPOTHESES), read_register(), read_params(PARAMS), conditions(Path())
+        chosen = _chosen(ids or [], hypotheses, before, now)
+        for claim in chosen:
+            demand_named(claim, params)
+        registrations, advance = list(before), begin("claims", len(chosen))
+        for claim in chosen:
+            registrations.append(next_of(claim, now, evidence(Path(), claim), registrations))
+            advance(1)
     if chosen:
         write_register(registrations)
     write_index(hypotheses, registrations, read_publications())
@@ -152,9 +154,9 @@ def publish(ids: Ids = None, as_json: Json = False) -> None:
     from herdbook.journal import publish as core
     from herdbook.past import demand_grown
 
-    with phases("publishing"):
+    with phases("publishing") as begin:
         demand_grown(Path(), REGISTER)
-        published = core(ids or [])
+        published = core(ids or [], begin)
     if as_json:
         print(json.dumps([{**done.publication.link, "is_new": done.is_new} for done in published], sort_keys=True, indent=2))
         return

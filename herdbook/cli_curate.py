@@ -48,8 +48,8 @@ def curate(
     from herdbook.open_book import open_book
     from herdbook.snapshot import snapshot
 
-    with phases(f"looking for {explain}"), snapshot(Path.cwd(), rev) as now:
-        found = core(explain, open_book(now), now)
+    with phases(f"looking for {explain}") as begin, snapshot(Path.cwd(), rev) as now:
+        found = core(explain, open_book(now, begin), now, begin)
     if as_json:
         print(json.dumps([asdict(each) for each in found], sort_keys=True, indent=2))
         return

@@ -32,8 +32,8 @@ def card(
     from herdbook.open_book import open_book
     from herdbook.snapshot import snapshot
 
-    with snapshot(Path.cwd(), rev) as now:
-        found = facts(target, open_book(now), now)
+    with phases(f"writing the card of {target}") as begin, snapshot(Path.cwd(), rev) as now:
+        found = facts(target, open_book(now, begin), now)
     text = json.dumps(found, sort_keys=True, indent=2) + "\n" if as_json else page(found)
     if output is None:
         print(text, end="")
@@ -64,8 +64,8 @@ def hub(
         raise typer.BadParameter("only an upload is private; leave --private out, or give --upload OWNER/NAME", param_hint="--private")
     if upload is not None:
         core.check_repository(upload)
-    with snapshot(Path.cwd(), rev) as now, phases(f"copying to {folder}"):
-        told = core.prepare(target, folder, open_book(now), now)
+    with snapshot(Path.cwd(), rev) as now, phases(f"copying to {folder}") as begin:
+        told = core.prepare(target, folder, open_book(now, begin), now, begin)
     commit = core.upload(folder, upload, told["is_model"], private) if upload is not None else None
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)

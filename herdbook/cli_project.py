@@ -39,8 +39,8 @@ def status(
     from herdbook.status import as_json as told
     from herdbook.status import status as core
 
-    with phases("comparing files with dvc.lock"):
-        found = core()
+    with phases("comparing files with dvc.lock") as begin:
+        found = core(begin)
     if as_json:
         print(json.dumps(told(found), sort_keys=True, indent=2))
     else:

@@ -9,6 +9,7 @@ from herdbook.book import Book
 from herdbook.entry import Entry
 from herdbook.errors import BookError
 from herdbook.hands import Hand, hands_of
+from herdbook.phases import Begin, unseen
 from herdbook.recipe import labels, parse_steps
 from herdbook.snapshot import Snapshot
 from herdbook.target import columns_of, find_row, places_of, row_at
@@ -36,14 +37,18 @@ class Explanation:
     hands: tuple[Hand, ...]  # of steps that wrote or chose it
 
 
-def explain(target: str, book: Book, snapshot: Snapshot) -> list[Explanation]:
+def explain(target: str, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> list[Explanation]:
     """What became of the row whose id begins with `target`, in each curated set of its generation.
 
     Raises BookError where there is no such row, or no recipe met it, and MissingError where a table cannot be had."""
-    row = find_row(target, book, snapshot)
+    row = find_row(target, book, snapshot, begin)
     if row is None:
         raise BookError(f"{target}: no row of {snapshot.label} has an id that begins so; herdbook trace finds datasets and models too")
-    found = [_explained(str(row.values["id"]), entry, snapshot) for entry in _sets(row.dataset, book)]
+    found, sets = [], list(_sets(row.dataset, book))
+    advance = begin("curated sets", len(sets))
+    for entry in sets:
+        found.append(_explained(str(row.values["id"]), entry, snapshot))
+        advance(1)
     if not found:
         raise BookError(f"{target}: is a row of {row.dataset}, which no recipe curates; rows of offspring are curated")
     return found

@@ -16,7 +16,7 @@ from herdbook.entry import Entry, parse_entry
 from herdbook.errors import BookError, FileError, one_line
 from herdbook.layout import BOOK, LOCK
 from herdbook.open_book import open_book
-from herdbook.progress import steps
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import Snapshot, snapshot
 from herdbook.target import find
 from herdbook.versions import verdict_of
@@ -42,22 +42,22 @@ class Version:
     depth: float | None
 
 
-def log(root: Path, target: str, revision: str | None = None) -> list[Version]:
+def log(root: Path, target: str, revision: str | None = None, begin: Begin = unseen) -> list[Version]:
     """The versions of the artefact that `target` names, newest first, over the commits that touched dvc.lock.
 
     Commits in a row with the same bytes and verdict are one version; those without a lock, or whose lock has
     no such artefact, are left out. Raises BookError where the book knows no such target, or git no commit."""
     with snapshot(root, revision) as now:
-        book = open_book(now)
+        book = open_book(now, begin)
         entry = book.entries[find(target, book, now)]
         commits = _commits(root, now.commit or "HEAD")
         locks = _locks(root, [commit["commit"] for commit in commits])
         states: dict[str | None, dict[str, Any] | None] = {None: None}
-        with steps(f"reading {LOCK}", len({*locks})) as advance:
-            for lock in locks:
-                if lock not in states:
-                    states[lock] = _state(_git(root, "cat-file", "blob", lock or ""), entry, now)
-                    advance()
+        advance = begin(f"versions of {LOCK}", len({*locks} - {None}))
+        for lock in locks:
+            if lock not in states:
+                states[lock] = _state(_git(root, "cat-file", "blob", lock or ""), entry, now)
+                advance(1)
     pairs = [(commit, states[lock]) for commit, lock in zip(commits, locks, strict=True)]
     return _merged([Version(**{**commit, **state}) if state else None for commit, state in pairs])
 

@@ -14,8 +14,10 @@ from herdbook.entry import Entry, paths_of
 from herdbook.errors import BookError, FileError, HerdbookError
 from herdbook.exports import as_text, book_json, croissant
 from herdbook.files import digest, written_aside
+from herdbook.hashing import sha256_of
 from herdbook.layout import CORPUS
 from herdbook.lineage import NOT_BRED
+from herdbook.phases import Advance, Begin, unseen
 from herdbook.snapshot import Snapshot
 
 CARD = "README.md"
@@ -27,7 +29,7 @@ class HubError(HerdbookError):
     """A repository of the Hub cannot be made or written to."""
 
 
-def prepare(target: str, folder: Path, book: Book, snapshot: Snapshot) -> Facts:
+def prepare(target: str, folder: Path, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> Facts:
     """Write a folder that the Hub takes and transformers or datasets load; what its card tells (card.facts).
 
     Raises BookError where bytes are not those that the book names, MissingError where they cannot be had, FileError where
@@ -35,13 +37,22 @@ def prepare(target: str, folder: Path, book: Book, snapshot: Snapshot) -> Facts:
     _demand_empty(folder)
     told = facts(target, book, snapshot)
     entry = book.entries[told["name"]]
+    sources = {**_copies(entry, book), **_records(entry, book)}
+    places: dict[str, Path] = {}
+    advance = begin("where its files lie", len(sources))
+    for place, (path, _) in sources.items():
+        places[place] = snapshot.local(path)
+        advance(1)
     with written_aside(folder.resolve()) as aside:
-        for place, (path, sha256) in {**_copies(entry, book), **_records(entry, book)}.items():
-            _copy(path, sha256, aside / place, snapshot)
+        advance = begin("copied and hashed", sum(place.stat().st_size for place in places.values()))
+        for place, (path, sha256) in sources.items():
+            _copy(places[place], aside / place, path, sha256, advance)
         (aside / _ABOUT / "book.json").write_text(as_text(book_json.document(book, snapshot, entry["name"])), encoding="utf-8")
         if not told["is_model"]:
             (aside / "croissant.json").write_text(as_text(_croissant(entry, book, snapshot)), encoding="utf-8")
-        sums = {path.relative_to(aside).as_posix(): digest(path) for path in aside.rglob("*") if path.is_file()}
+        sums = {place: sha256 for place, (_, sha256) in sources.items()}
+        written = {path.relative_to(aside).as_posix(): path for path in aside.rglob("*") if path.is_file()}
+        sums |= {place: digest(written[place]) for place in written.keys() - sums.keys()}
         (aside / SUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)), encoding="utf-8")
         (aside / CARD).write_text(page(told), encoding="utf-8", newline="\n")
     return told
@@ -73,10 +84,10 @@ def _records(entry: Entry, book: Book) -> dict[str, tuple[Path, str]]:
     return {f"{_ABOUT}/{name}": source for name, source in found.items()}
 
 
-def _copy(path: Path, sha256: str, to: Path, snapshot: Snapshot) -> None:
+def _copy(source: Path, to: Path, path: Path, sha256: str, advance: Advance) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(snapshot.local(path), to)
-    if (now := digest(to)) != sha256:
+    shutil.copyfile(source, to)
+    if (now := sha256_of(to, advance)) != sha256:
         raise BookError(f"{path}: sha256 is {now[:12]}, the book names {sha256[:12]}; run herdbook audit")
 
 

@@ -30,6 +30,7 @@ from herdbook.layout import (
     REGISTER,
     VERDICT_RECORD,
 )
+from herdbook.phases import Begin, unseen
 from herdbook.records import read_object
 from herdbook.registration import Conditions, Registration, conditions, ever_registered, last_of, read_register, standing
 from herdbook.verdicts import verdicts
@@ -98,11 +99,12 @@ def _publications(links: Iterable[Mapping[str, Any]], where: str) -> list[Public
     return found
 
 
-def publish(names: Sequence[str] = ()) -> list[Published]:
+def publish(names: Sequence[str] = (), begin: Begin = unseen) -> list[Published]:
     """Write the entries of these claims, or of all that are judged, and the index; what became of each, in the order of their ids.
 
     Raises ClaimError where a name is no judged claim, or where a verdict is not on what hypotheses.yaml and the register say now."""
     hypotheses, registrations, before = read_hypotheses(HYPOTHESES), read_register(), read_publications()
+    begin("judging anew")
     judged, root = read_object(VERDICT_RECORD), str(read_object(BOOK_ROOT).get("root"))
     try:
         table = GENERATIONS.read_text(encoding="utf-8")
@@ -114,12 +116,13 @@ def publish(names: Sequence[str] = ()) -> list[Published]:
     found = {result["id"]: result for result in judged["claims"]}
     if unknown := [name for name in names if name not in found]:
         raise ClaimError(f"{unknown[0]}: no claim of {HYPOTHESES}; there are {', '.join(found) or 'none'}")
-    published = []
-    for name, result in found.items():
-        if not names or name in names:
-            entry = entry_of(result, judged, registrations, root, _notes(name))
-            published.append(_published(entry, before))
-            before = [*before, published[-1].publication] if published[-1].is_new else before
+    published, chosen = [], [name for name in found if not names or name in names]
+    advance = begin("pages", len(chosen))
+    for name in chosen:
+        entry = entry_of(found[name], judged, registrations, root, _notes(name))
+        published.append(_published(entry, before))
+        before = [*before, published[-1].publication] if published[-1].is_new else before
+        advance(1)
     write_index(hypotheses, registrations, before)
     return published
 

@@ -19,6 +19,7 @@ from herdbook.checkout import lay, lay_answers
 from herdbook.distance import told
 from herdbook.errors import BookError, one_line
 from herdbook.layout import Place
+from herdbook.phases import Begin, unseen
 from herdbook.rerun import Outcome, Rebuilt, Step, inspecting_step, making_step, processor, rerun
 from herdbook.snapshot import Snapshot
 from herdbook.target import find
@@ -47,7 +48,7 @@ class Replay:
         return self.making.is_identical and (self.inspection is None or self.inspection.is_identical)
 
 
-def replay(target: str, book: Book, snapshot: Snapshot) -> Replay:
+def replay(target: str, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> Replay:
     """Make the artefact that `target` names (target.find) once more, inspect it if it is inspected, and compare all with its entry.
 
     Raises BookError where no stage makes it, where the lock does not know a stage, or where its inputs cannot be had."""
@@ -56,17 +57,18 @@ def replay(target: str, book: Book, snapshot: Snapshot) -> Replay:
     making, inspecting = making_step(entry, snapshot), inspecting_step(entry, snapshot)
     with _interruptible(), tempfile.TemporaryDirectory(prefix="herdbook-replay-") as folder:
         checkout = Path(folder, "making")
-        if missing := lay(making.stage["parameters"], making.inputs, snapshot, checkout):
+        if missing := lay(making.stage["parameters"], making.inputs, snapshot, checkout, begin):
             raise BookError(f"{name}: cannot be made once more, for what it was made of is not at hand: {_listed(missing)}")
         if entry["kind"] == "curated":
             lay_answers(Place(entry["regime"], entry["seed"], entry["generation"]), snapshot, checkout)
-        made = rerun(making, checkout, book, snapshot)
+        made = rerun(making, checkout, book, snapshot, begin)
         inspection, inspected = None, None
         if inspecting and not made.refusal:
             dataset = Path(entry["path"])
             is_same = all(file.is_identical for file in made.files if dataset in (Path(file.path), *Path(file.path).parents))
             inspected = _REBUILT if is_same else _RECORDED
-            inspection = _inspect(inspecting, dataset, checkout if is_same else None, Path(folder, "inspecting"), book, snapshot)
+            rebuilt = checkout if is_same else None
+            inspection = _inspect(inspecting, dataset, rebuilt, Path(folder, "inspecting"), book, snapshot, begin)
         return Replay(
             target=name,
             revision=snapshot.label,
@@ -77,15 +79,15 @@ def replay(target: str, book: Book, snapshot: Snapshot) -> Replay:
         )
 
 
-def _inspect(step: Step, dataset: Path, rebuilt: Path | None, checkout: Path, book: Book, snapshot: Snapshot) -> Outcome:
+def _inspect(step: Step, dataset: Path, rebuilt: Path | None, checkout: Path, book: Book, snapshot: Snapshot, begin: Begin) -> Outcome:
     """Inspect a dataset in `checkout`, as it lies in the checkout `rebuilt` (and is taken from there), or without one as it is recorded."""
     inputs = {path: md5 for path, md5 in step.inputs.items() if rebuilt is None or path != dataset}
-    if missing := lay(step.stage["parameters"], inputs, snapshot, checkout):
+    if missing := lay(step.stage["parameters"], inputs, snapshot, checkout, begin):
         return Outcome(command=step.command, refusal=f"what it was inspected with is not at hand: {_listed(missing)}")
     if rebuilt:
         (checkout / dataset).parent.mkdir(parents=True, exist_ok=True)
         (rebuilt / dataset).rename(checkout / dataset)
-    return rerun(step, checkout, book, snapshot)
+    return rerun(step, checkout, book, snapshot, begin)
 
 
 def _listed(missing: list[Path]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from herdbook import overheard
 from herdbook.book import Book
 from herdbook.code import installed, read_pins
 from herdbook.distance import distance
@@ -18,6 +19,7 @@ from herdbook.entry import Entry, paths_of
 from herdbook.errors import BookError, FileError
 from herdbook.files import digest, read_json
 from herdbook.layout import CONSTRAINTS, LOCK, MAKING
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import Snapshot
 
 _COMMAND = "python -m stages "
@@ -130,20 +132,25 @@ def _readable_lock() -> Iterator[None]:
         raise BookError(f"{LOCK}: not a lock as DVC writes it ({error!r}); put it back with git checkout {LOCK}") from error
 
 
-def rerun(step: Step, checkout: Path, book: Book, snapshot: Snapshot) -> Outcome:
+def rerun(step: Step, checkout: Path, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> Outcome:
     """Run a stage in the checkout that was laid for it, and compare what it writes there."""
-    refusal = _run(step.command, checkout)
-    files = () if refusal else tuple(_compared(step, snapshot, checkout))
+    refusal = _run(step.command, checkout, begin)
+    files = () if refusal else tuple(_compared(step, snapshot, checkout, begin))
     outcome = Outcome(command=step.command, files=files, refusal=refusal)
     if outcome.is_identical:
         return outcome
+    begin("code and environment")
     facts = (*_code_facts(step, book, checkout), *(() if refusal else _numeric_facts(step, checkout)))
     return replace(outcome, facts=facts)
 
 
-def _run(command: str, checkout: Path) -> str | None:
+def _run(command: str, checkout: Path, begin: Begin) -> str | None:
     """Run a stage there in a fresh interpreter; None, or the last line of what it said when it did not end well."""
-    done = _python(checkout, "-m", "stages", *command.removeprefix(_COMMAND).split())
+    words = ("-m", "stages", *command.removeprefix(_COMMAND).split())
+    if begin is unseen:
+        done = _python(checkout, *words)
+    else:
+        done = overheard.run([sys.executable, *words], checkout, _environment(checkout), command.removeprefix("python -m "), begin)
     if done.returncode == 0:
         return None
     said = done.stderr.strip().splitlines()
@@ -152,23 +159,30 @@ def _run(command: str, checkout: Path) -> str | None:
 
 def _python(checkout: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """Run this interpreter there, with the code that lies there."""
-    path = os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "HERDBOOK_COLD": "1", "PYTHONPATH": path}
+    environment, nothing = _environment(checkout), subprocess.DEVNULL
     return subprocess.run(
-        [sys.executable, *words], cwd=checkout, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        [sys.executable, *words], cwd=checkout, env=environment, stdin=nothing, capture_output=True, text=True, errors="replace"
     )
 
 
-def _compared(step: Step, snapshot: Snapshot, checkout: Path) -> Iterator[Rebuilt]:
+def _environment(checkout: Path) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "HERDBOOK_COLD": "1", "PYTHONPATH": path}
+
+
+def _compared(step: Step, snapshot: Snapshot, checkout: Path, begin: Begin) -> Iterator[Rebuilt]:
     """Each file that the book names, and each that lies beside them now."""
     made = {path.relative_to(checkout) for path in (checkout / step.top).rglob("*") if path.is_file()}
-    for path in sorted({*step.files, *made}):
+    paths = sorted({*step.files, *made})
+    advance = begin("comparing what it wrote", len(paths))
+    for path in paths:
         file, wanted = checkout / path, step.files.get(path)
         found = digest(file) if file.is_file() else None
         size = file.stat().st_size if found else 0
         old, why = _recorded_bytes(path, wanted, found, step.outputs, snapshot) if wanted and found and wanted != found else (None, None)
         apart = distance(old, file, path.name) if old else None
         yield Rebuilt(path=path.as_posix(), recorded=wanted, found=found, num_bytes=size, distance=apart, why=why)
+        advance(1)
 
 
 def _recorded_bytes(path: Path, sha256: str, found: str, outputs: Mapping[Path, str], snapshot: Snapshot) -> tuple[Path | None, str | None]:

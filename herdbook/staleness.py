@@ -17,6 +17,7 @@ from herdbook.code import fingerprint
 from herdbook.errors import FileError, HerdbookError
 from herdbook.files import read_json
 from herdbook.layout import CODE, CONSTRAINTS, EXPECTATIONS, LOCK, PARAMS
+from herdbook.phases import Begin, unseen
 
 PIPELINE = Path("dvc.yaml")
 Kind = Literal[
@@ -50,15 +51,20 @@ class StageState:
         return bool(self.reasons)
 
 
-def stage_states(root: Path) -> list[StageState]:
+def stage_states(root: Path, begin: Begin = unseen) -> list[StageState]:
     """Every stage of the pipeline at `root`, in the order of dvc.yaml; nothing is run, locked or written.
 
     Raises HerdbookError where dvc.yaml, dvc.lock or params.yaml cannot be read."""
+    begin(f"reading {PIPELINE}")
     wanted = _resolved(root)
     lock = _locked(root / LOCK)
     files = _Files(root)
     params, code = _yaml(root / PARAMS), _changed_code(root, files, lock)
-    reasons = {name: tuple(sorted({*_reasons(wanted[name], lock.get(name), files, params, code)})) for name in wanted}
+    reasons: dict[str, tuple[Reason, ...]] = {}
+    advance = begin("stages", len(wanted))
+    for name, stage in wanted.items():
+        reasons[name] = tuple(sorted({*_reasons(stage, lock.get(name), files, params, code)}))
+        advance(1)
     outs = {name: tuple(Path(_path(out)) for out in _outs(stage)) for name, stage in wanted.items()}
     following = _following({name for name in wanted if reasons[name]}, wanted, outs)
     return [StageState(name, outs[name], reasons[name], name in following) for name in wanted]

@@ -16,6 +16,7 @@ from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, CORPUS, FOUNDER, GENERATIONS, PARAMS, RECORDS, RUNS, Place
 from herdbook.lineage import NOT_BRED
 from herdbook.params import Params, read_params
+from herdbook.phases import Begin, unseen
 from herdbook.records import DATASETS, lineage_places, read_object
 from herdbook.staleness import StageState, stage_states
 
@@ -67,12 +68,12 @@ class Status:
         return not self.stale and self.corpus not in ("differs", "missing")
 
 
-def status() -> Status:
+def status(begin: Begin = unseen) -> Status:
     """The state of the project in the working directory; nothing is run or written.
 
     Raises HerdbookError where parameters, claims, dvc.yaml or dvc.lock cannot be read."""
     params = read_params(PARAMS)
-    stages = stage_states(Path())
+    stages = stage_states(Path(), begin)
     return Status(
         corpus=_corpus(),
         stages=tuple(stages),

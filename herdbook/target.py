@@ -16,6 +16,7 @@ from pyarrow._compute import MatchSubstringOptions, call_function  # of pyarrow.
 from herdbook.book import Book, entry_path
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import BookError, FileError
+from herdbook.phases import Begin, unseen
 from herdbook.schema import ROWS
 from herdbook.snapshot import MissingError, Snapshot
 
@@ -109,25 +110,30 @@ def is_id(target: str) -> bool:
     return len(target) >= _MIN_DIGITS and set(target.lower()) <= _HEX
 
 
-def find_row(target: str, book: Book, snapshot: Snapshot) -> Row | None:
+def find_row(target: str, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> Row | None:
     """The row whose id is `target` or begins with it, in the dataset that it was first written into; None without one.
 
     Looks into what people, models and the steps of recipes wrote, not into what was made of it. Raises BookError where rows of
     several ids begin so, and where none was found but not every table could be had."""
     missing: list[str] = []
     tables: list[tuple[str, Path]] = []
-    for name, path in _written(book) if is_id(target) else ():
+    written = list(_written(book)) if is_id(target) else []
+    advance = begin("where tables lie", len(written))
+    for name, path in written:
         try:
             tables.append((name, snapshot.local(path)))
         except MissingError as error:
             missing.append(str(error))
+        advance(1)
     found: dict[str, Row] = {}
+    advance = begin("tables of rows", len(tables))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         hits = pool.map(partial(_ids_of, target.lower()), (path for _, path in tables))
         for (name, path), places in zip(tables, hits, strict=True):
             for place, row_id in places:
                 if row_id not in found:
                     found[row_id] = Row(name, row_at(path, place, *ROWS.names))
+            advance(1)
     if len(found) > 1:
         raise BookError(f"{target}: {len(found)} rows begin so, such as {', '.join(sorted(found)[:3])}; give more digits")
     if missing and not found:

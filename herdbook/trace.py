@@ -11,9 +11,11 @@ from herdbook.book import Book
 from herdbook.branch import Branch
 from herdbook.entry import Entry, paths_of, table_of, weights_of
 from herdbook.errors import HerdbookError, one_line
-from herdbook.files import digest, digest_bytes
+from herdbook.files import digest_bytes
 from herdbook.hands import hands_of
+from herdbook.hashing import sha256_of
 from herdbook.layout import CORPUS
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import MissingError, Snapshot
 from herdbook.target import Row, candidates, columns_of, find, find_row, places_of, row_named
 
@@ -52,29 +54,30 @@ class Trace:
 class _Sources:
     """Files that a trace reads: of each it is noted where it is missing, and where it is not what the book says."""
 
-    def __init__(self, book: Book, snapshot: Snapshot) -> None:
+    def __init__(self, book: Book, snapshot: Snapshot, begin: Begin) -> None:
         self.missing: list[str] = []
         self.altered: list[str] = []
-        self._snapshot, self._places = snapshot, dict[Path, Path]()
+        self._snapshot, self._begin, self._places = snapshot, begin, dict[Path, Path]()
         self._known = {path: sha256 for entry in book.entries.values() for path, sha256 in paths_of(entry).items()}
 
     def local(self, path: Path) -> Path | None:
         """Where the bytes of a file lie; None where they cannot be had, which is noted."""
         if path not in self._places:
+            self._begin(str(path))
             try:
-                self._places[path] = self._snapshot.local(path)
+                place = self._places[path] = self._snapshot.local(path)
             except MissingError as error:
                 self.missing.append(str(error))
                 return None
-            if path in self._known and digest(self._places[path]) != self._known[path]:
+            if path in self._known and sha256_of(place, self._begin(f"hashing {path}", place.stat().st_size)) != self._known[path]:
                 self.altered.append(f"{path}: is not what its entry says (sha256 {self._known[path][:_DIGITS]}); herdbook audit tells more")
         return self._places[path]
 
 
-def trace(target: str, book: Book, snapshot: Snapshot) -> Trace:
+def trace(target: str, book: Book, snapshot: Snapshot, begin: Begin = unseen) -> Trace:
     """The ancestry of a target (target.find) or, where no artefact is meant, of a row by its id; BookError where there is none."""
-    sources = _Sources(book, snapshot)
-    row = None if candidates(target, book, snapshot) else find_row(target, book, snapshot)
+    sources = _Sources(book, snapshot, begin)
+    row = None if candidates(target, book, snapshot) else find_row(target, book, snapshot, begin)
     name = row.dataset if row else find(target, book, snapshot)
     told = _row_told(row, book, snapshot, sources) if row else None
     ids = {row.values["document"]} - {None} if row else _document_ids(book.entries[name], sources)

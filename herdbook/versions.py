@@ -16,6 +16,7 @@ from herdbook.distance import leaves
 from herdbook.entry import Entry
 from herdbook.errors import BookError, FileError, one_line
 from herdbook.open_book import open_book
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import Snapshot
 from herdbook.target import find
 
@@ -54,12 +55,12 @@ class Change:
         return self.digests[0] == self.digests[1]
 
 
-def diff(old: Snapshot, new: Snapshot, target: str | None = None) -> list[Change]:
+def diff(old: Snapshot, new: Snapshot, target: str | None = None, begin: Begin = unseen) -> list[Change]:
     """Every artefact that changed from `old` to `new`, root causes first.
 
     Of a target only itself, then those of its ancestors that changed, nearest first. Empty where nothing did.
     Raises BookError where a side has no book, or where `target` is in neither."""
-    books = open_book(old), open_book(new)
+    books = open_book(old, begin), open_book(new, begin)
     names = [*books[1].entries, *(name for name in books[0].entries if name not in books[1].entries)]
     changes = {name: _change(name, *books) for name in names if books[0].ids.get(name) != books[1].ids.get(name)}
     if target is None:

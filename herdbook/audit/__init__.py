@@ -24,12 +24,14 @@ from herdbook.audit.lock import read_records
 from herdbook.audit.recount import Recount
 from herdbook.audit.register import Register
 from herdbook.errors import one_line
+from herdbook.phases import Advance, Begin, unseen
 from herdbook.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 LEVELS: tuple[Level, ...] = ("records", "hashes", "rows")
+_Look = Callable[[Advance], Iterable[list[Finding]]]
 
 
 @dataclass(frozen=True)
@@ -55,46 +57,59 @@ class Report:
         return [found for check in self.checks for found in check.findings]
 
 
-def audit(snapshot: Snapshot, level: Level = "rows", tell: Callable[[str], object] = lambda item: None) -> Report:
-    """Check a workspace or a revision; `tell` is given each item as its turn comes.
+def audit(snapshot: Snapshot, level: Level = "rows", begin: Begin = unseen) -> Report:
+    """Check a workspace or a revision; `begin` is told of each item as its turn comes, and of the hashing between them.
 
     Raises BookError where there is no pipeline or no book to be checked."""
     checks = []
-    for item, found in _items(snapshot, level):
-        tell(item)
-        told = list(found)
+    for item, total, look in _items(snapshot, level, begin):
+        told = list(look(begin(item, total)))
         checks.append(Check(item, len(told), tuple(dict.fromkeys(one for findings in told for one in findings))))
     return Report(snapshot.label, level, tuple(checks))
 
 
-def _items(snapshot: Snapshot, level: Level) -> Iterator[tuple[str, Iterable[list[Finding]]]]:
-    """Each item, with what is wrong with each thing that it looks at."""
+def _items(snapshot: Snapshot, level: Level, begin: Begin) -> Iterator[tuple[str, int | None, _Look]]:
+    """Each item, with how much there is to look at, where that is known, and what finds what is wrong with each thing."""
     records, faults = read_records(snapshot)
-    yield "the form of dvc.lock, data.dvc, dvc.yaml and params.yaml", faults
+    yield "the form of dvc.lock, data.dvc, dvc.yaml and params.yaml", None, _each(faults)
     if records is None:
         return  # nothing else could be told from what cannot be read
     made = records.made
     evidence = Evidence(snapshot, level, records.outs)
-    evidence.measure(file for claim in records.claims for file in evidence.inside(claim.path))
+    evidence.measure((file for claim in records.claims for file in evidence.inside(claim.path)), begin)
     register = Register(made, evidence, records)
     agreement = Agreement(records, evidence, register)
-    yield "stages of dvc.lock as dvc.yaml and params.yaml have them", agreement.stages()
-    yield "files as dvc.lock and data.dvc record them", agreement.files()
-    yield "folders hold what stages wrote, and nothing else", agreement.strays()
-    yield "entries as the index and the root name them", register.names()
-    yield "entries as what lies there, its parameters and its parents give them", register.facts()
-    yield "code as its fingerprints have it", register.code()
-    yield "receipts of these data, policies and profiles", receipts(made, register.entries, evidence, records.params)
-    yield "gates: stops, waivers and the receipts that models name", gates(records.params, register.entries, evidence)
+    num_paths, num_entries = len({claim.path for claim in records.claims}), len(register.entries)
+    yield "stages of dvc.lock as dvc.yaml and params.yaml have them", None, _each(agreement.stages())
+    yield "files as dvc.lock and data.dvc record them", num_paths, _each(agreement.files())
+    yield "folders hold what stages wrote, and nothing else", None, _each(agreement.strays())
+    yield "entries as the index and the root name them", None, _each(register.names())
+    yield "entries as what lies there, its parameters and its parents give them", num_entries, _each(register.facts())
+    yield "code as its fingerprints have it", None, _each(register.code())
+    of_receipts = receipts(made, register.entries, evidence, records.params)
+    yield "receipts of these data, policies and profiles", None, _each(of_receipts)
+    of_gates = gates(records.params, register.entries, evidence)
+    yield "gates: stops, waivers and the receipts that models name", None, _each(of_gates)
     journal = Journal(snapshot, evidence)
-    yield "register, journal and its entries as their chains have them", journal.entries()
-    yield "registrations: before their results, and never changed, by git's history", journal.history()
-    yield "verdicts on the claims as the register has them", journal.verdicts()
+    yield "register, journal and its entries as their chains have them", None, _each(journal.entries())
+    yield "registrations: before their results, and never changed, by git's history", None, _each(journal.history())
+    yield "verdicts on the claims as the register has them", None, _each(journal.verdicts())
     if level == "rows":
         recount = Recount(made, register.entries, evidence, records.params)
-        yield "documents and the held-out side", recount.documents()
-        yield "rows: whose they are, counts, composition, held-out text", recount.tables()
-    yield "files that could be had", evidence.lacking()
+        yield "documents and the held-out side", recount.num_documents(), recount.documents
+        yield "rows: whose they are, counts, composition, held-out text", recount.num_rows(), recount.tables
+    yield "files that could be had", None, _each(evidence.lacking())
+
+
+def _each(found: Iterable[list[Finding]]) -> _Look:
+    """What is found of one thing after another, which are counted."""
+
+    def look(advance: Advance) -> Iterator[list[Finding]]:
+        for findings in found:
+            yield findings
+            advance(1)
+
+    return look
 
 
 def drawn(report: Report) -> "Group":

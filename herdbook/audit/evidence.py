@@ -5,7 +5,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +15,14 @@ from herdbook.audit.finding import Finding, finding
 from herdbook.audit.lock import Claim, Weight
 from herdbook.contents import contents
 from herdbook.errors import FileError
+from herdbook.hashing import CHUNK_BYTES
 from herdbook.layout import BENCHMARKS, PRETRAINED
+from herdbook.phases import Advance, Begin, unseen
 from herdbook.snapshot import MissingError, Snapshot
 
 Level = Literal["records", "hashes", "rows"]
 Sha256 = str
 
-_CHUNK_BYTES = 1 << 20
 _DATA = frozenset({".parquet", ".safetensors", ".gguf"})  # left alone at level records
 
 
@@ -69,18 +72,19 @@ class Evidence:
         self.missing[path] = why
         return MissingError(path, why)
 
-    def measure(self, paths: Iterable[Path]) -> None:
+    def measure(self, paths: Iterable[Path], begin: Begin = unseen) -> None:
         """Hash files, side by side; those of the same bytes in DVC's cache once."""
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._files and path not in self.missing and self.reads(path)]
         places: dict[Path, Path] = {}
-        for path in dict.fromkeys(paths):
-            if path not in self._files and path not in self.missing and self.reads(path):
-                try:
-                    places[path] = self.local(path)
-                except MissingError:
-                    continue  # noted
+        advance = begin("where files lie", len(wanted))
+        for path in wanted:
+            with suppress(MissingError):  # noted
+                places[path] = self.local(path)
+            advance(1)
         distinct = sorted(set(places.values()), key=_size, reverse=True)
+        advance = begin("hashing", sum(map(_size, distinct)))
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            hashed = dict(zip(distinct, pool.map(_hashed, distinct), strict=True))
+            hashed = dict(zip(distinct, pool.map(partial(_hashed, advance=advance), distinct), strict=True))
         for path, place in places.items():
             if isinstance(found := hashed[place], _File):
                 self._files[path] = found
@@ -207,15 +211,16 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _hashed(path: Path) -> _File | OSError:
+def _hashed(path: Path, advance: Advance) -> _File | OSError:
     """Both digests of a file in one pass."""
     md5, sha256, num_bytes = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     try:
         with path.open("rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK_BYTES):
+            while chunk := file.read(CHUNK_BYTES):
                 md5.update(chunk)
                 sha256.update(chunk)
                 num_bytes += len(chunk)
+                advance(len(chunk))
     except OSError as error:
         return error
     return _File(md5.hexdigest(), sha256.hexdigest(), num_bytes)

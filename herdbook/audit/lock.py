@@ -18,6 +18,7 @@ from herdbook.audit.finding import Finding, finding, guarded
 from herdbook.errors import BookError, ParamsError
 from herdbook.files import strict_yaml
 from herdbook.layout import CORPUS, LOCK, PARAMS
+from herdbook.open_book import demand_book
 from herdbook.params import Params, parse_params
 from herdbook.snapshot import MissingError, Snapshot
 
@@ -103,6 +104,7 @@ def read_records(snapshot: Snapshot) -> tuple[Records | None, list[list[Finding]
             texts[path] = snapshot.read(path)
         except MissingError as error:
             if path == LOCK:
+                demand_book(snapshot)  # without either, what is missing is a herd
                 raise BookError(f"{snapshot.label}: has no {LOCK}, so no pipeline was run there; choose another revision") from error
             if path != CORPUS_RECORD:
                 faults.append([finding(path, f"not in {snapshot.label}", "missing")])

@@ -1,9 +1,9 @@
 """What rows and text say, counted anew: whose rows they are, how many, what was rejected, what is held out."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,18 @@ from herdbook.audit.curation import curated_findings, steps_of, teachers
 from herdbook.audit.evidence import Evidence, file_at
 from herdbook.audit.finding import Finding, finding, guarded
 from herdbook.audit.mixing import mixture_findings
-from herdbook.audit.tables import HeldOut, Table, read_held_out, read_rows
+from herdbook.audit.tables import HeldOut, Table, read_documents, read_held_out, read_rows
 from herdbook.entry import ROW_KINDS, Entry, weights_of
+from herdbook.errors import FileError
 from herdbook.files import rounded
 from herdbook.layout import CORPUS, HUMAN_HELD_OUT_DOCUMENTS, HUMAN_REFERENCE, HUMAN_TRAIN_DOCUMENTS, MAKING, SPLIT
 from herdbook.params import Params
+from herdbook.phases import Advance, unseen
 from herdbook.recipe import writes
 from herdbook.reference import SHARED_WORDS
 
 _TOLERANCE = 1e-9  # a mean is a sum of floats, whose order may differ
+_ALL_DOCUMENTS, _SIDES = CORPUS / "corpus.parquet", (HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS)
 
 
 class Recount:
@@ -54,20 +57,44 @@ class Recount:
         hands = self._evidence.local(artefact.path / "hands.parquet")
         return writes(steps_of(artefact, self._params)) or pq.read_metadata(hands).num_rows > 0
 
-    def tables(self) -> Iterator[list[Finding]]:
-        """What is wrong with each table of rows, parents first."""
+    def tables(self, advance: Advance) -> Iterator[list[Finding]]:
+        """What is wrong with each table of rows, parents first; `advance` is told of the rows that were read."""
+        for artefact in self._compared():
+            yield guarded(artefact.path, partial(self._table, artefact, advance))
+
+    def _compared(self) -> Iterator[Artefact]:
+        """The tables whose parents are all there."""
         for artefact in self._made.values():
             if artefact.kind in ROW_KINDS and all(name in self._made for _, name in artefact.parents):
-                yield guarded(artefact.path, partial(self._table, artefact))
+                yield artefact
 
-    def documents(self) -> Iterator[list[Finding]]:
-        """What is wrong with the split of the corpus, and with the n-grams of held-out text that profiles were measured by."""
-        yield guarded(HUMAN_TRAIN_DOCUMENTS, self._split)
+    def num_rows(self) -> int:
+        """How many rows `tables` reads: those of each distinct table, once."""
+        distinct = {self._key(path): path for artefact in self._compared() for path in self._reads(artefact)}
+        return self._num_rows(distinct.values())
+
+    def documents(self, advance: Advance) -> Iterator[list[Finding]]:
+        """What is wrong with the split of the corpus, and with the n-grams of held-out text that profiles were measured by.
+
+        `advance` is told of the documents that were read."""
+        yield guarded(HUMAN_TRAIN_DOCUMENTS, partial(self._split, advance))
         yield guarded(HUMAN_REFERENCE, self._reference)
 
-    def _table(self, artefact: Artefact) -> Iterator[Finding]:
-        own = {path: self._take(path) for path in self._own(artefact)}
-        parents = {role: [self._take(path) for path in paths] for role, paths in self._parents(artefact).items()}
+    def num_documents(self) -> int:
+        """How many documents `documents` reads."""
+        return self._num_rows((_ALL_DOCUMENTS, *_SIDES))
+
+    def _num_rows(self, paths: Iterable[Path]) -> int:
+        """The rows of tables together, by their footers; what cannot be read is told elsewhere."""
+        num_rows = 0
+        for path in paths:
+            with suppress(FileError, OSError, pa.ArrowException):
+                num_rows += pq.read_metadata(self._evidence.local(path)).num_rows
+        return num_rows
+
+    def _table(self, artefact: Artefact, advance: Advance) -> Iterator[Finding]:
+        own = {path: self._take(path, advance) for path in self._own(artefact)}
+        parents = {role: [self._take(path, advance) for path in paths] for role, paths in self._parents(artefact).items()}
         if artefact.rows in self._written and artefact.kind == "curated":
             self._models |= teachers(self._evidence.local(artefact.path / "hands.parquet"))
         for path, table in own.items():
@@ -107,10 +134,10 @@ class Recount:
     def _key(self, path: Path) -> str:
         return self._evidence.sha256(path)
 
-    def _take(self, path: Path) -> Table:
+    def _take(self, path: Path, advance: Advance) -> Table:
         key = self._key(path)
         if (table := self._tables.get(key)) is None:
-            table = self._tables[key] = read_rows(self._evidence.local(path), self._hold_out(), path in self._written)
+            table = self._tables[key] = read_rows(self._evidence.local(path), self._hold_out(), path in self._written, advance)
             self._copied |= table.copied
         self._uses[key] -= 1
         if self._uses[key] <= 0:
@@ -207,7 +234,7 @@ class Recount:
         if strangers := rows.authors - {(None, 0, 0.0)}:
             yield finding(artefact.rows, f"holds rows of {sorted(strangers, key=str)[0]}, must all be of people, generation 0 and depth 0")
         (documents,) = (self._made[name].path for role, name in artefact.parents if role == "documents")
-        if others := rows.documents - _documents(self._evidence.local(documents)).keys():
+        if others := rows.documents - read_documents(self._evidence.local(documents), unseen("")).keys():
             yield finding(artefact.rows, f"holds rows of {len(others)} documents that are not in {documents}")
 
     def _profile(self, artefact: Artefact, rows: Table) -> Iterator[Finding]:
@@ -232,12 +259,11 @@ class Recount:
             what = f"{num_copied} of {num_rows} rows share {SHARED_WORDS} words with held-out text, {path} records a share of"
             yield finding(artefact.rows, f"{what} {figures['contamination_share']}", "contamination")
 
-    def _split(self) -> Iterator[Finding]:
+    def _split(self, advance: Advance) -> Iterator[Finding]:
         """Documents of both sides are the corpus's own, and none is on both."""
-        corpus_path = CORPUS / "corpus.parquet"
-        corpus = _documents(self._evidence.local(corpus_path))
-        sides = {path: _documents(self._evidence.local(path)) for path in (HUMAN_TRAIN_DOCUMENTS, HUMAN_HELD_OUT_DOCUMENTS)}
-        for path, documents in {corpus_path: corpus, **sides}.items():
+        corpus = read_documents(self._evidence.local(_ALL_DOCUMENTS), advance)
+        sides = {path: read_documents(self._evidence.local(path), advance) for path in _SIDES}
+        for path, documents in {_ALL_DOCUMENTS: corpus, **sides}.items():
             if misnamed := [name for name, text in documents.items() if name != text]:
                 yield finding(path, f"document {misnamed[0][:12]} and {len(misnamed) - 1} more are not the text that they are named by")
             if strangers := documents.keys() - corpus.keys():
@@ -270,16 +296,6 @@ def _strays(path: Path, table: Table, parents: list[Table], what: str) -> Iterat
 
 def _paired(ids: pa.ChunkedArray, documents: pa.ChunkedArray) -> pa.Array:
     return pc.binary_join_element_wise(*(pc.fill_null(part, "") for part in (ids, documents)), "\0").combine_chunks()
-
-
-def _documents(path: Path) -> dict[str, str]:
-    """id -> sha256 of the text, of each document."""
-    found = {}
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(256, columns=["id", "text"]):
-            for name, text in zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-                found[name] = sha256(text.encode()).hexdigest()
-    return found
 
 
 def _is_same(recorded: Any, counted: Any) -> bool:

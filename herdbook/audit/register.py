@@ -17,7 +17,7 @@ from herdbook.errors import BookError, CodeError
 from herdbook.files import canonical_json, digest_bytes
 from herdbook.layout import BOOK, BOOK_ROOT, CODE, CONSTRAINTS, EXPECTATIONS, MAKING, PARAMS
 from herdbook.lineage import NOT_BRED
-from herdbook.snapshot import MissingError, book_of
+from herdbook.open_book import demand_book
 
 CODE_FOLDERS = (Path("herdbook"), Path("stages"))
 
@@ -25,7 +25,7 @@ CODE_FOLDERS = (Path("herdbook"), Path("stages"))
 class Register:
     """The entries that are what the index names them, and all that they say of files and parameters.
 
-    Raises BookError where the pipeline wrote no book."""
+    Raises BookError where the pipeline wrote no book, or where it cannot be had."""
 
     def __init__(self, made: list[Artefact], evidence: Evidence, records: Records) -> None:
         self._made, self._evidence, self._records = made, evidence, records
@@ -34,10 +34,7 @@ class Register:
         self.parameters: dict[str, Any] = {}  # of params.yaml, as they were, by dotted key
         self._ids: dict[str, str] = {}
         self._code: dict[str, str] = {}
-        try:
-            evidence.snapshot.read(INDEX)
-        except MissingError:
-            book_of(evidence.snapshot)  # raises, and says what to do
+        demand_book(evidence.snapshot)
         self._of_index = guarded(INDEX, self._read_index)
         self._of_entries = {artefact.name: guarded(entry_path(artefact.name), partial(self._read, artefact)) for artefact in made}
         self._of_root = guarded(BOOK_ROOT, self._root)

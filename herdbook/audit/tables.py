@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from herdbook.audit.copies import Copies
+from herdbook.phases import Advance
 from herdbook.reference import SHARED_WORDS
 
 _BATCH_ROWS = 1 << 14
@@ -50,8 +51,21 @@ def read_held_out(path: Path) -> HeldOut:
     return HeldOut(table["id"].combine_chunks(), Copies(table["text"].to_pylist(), SHARED_WORDS))
 
 
-def read_rows(path: Path, held_out: HeldOut, is_written: bool) -> Table:
-    """Boil a file of rows down; texts and ids are looked at where a person or a model `is_written` it, the rest are copies."""
+def read_documents(path: Path, advance: Advance) -> dict[str, str]:
+    """id -> sha256 of the text, of each document; `advance` is told of those that were read."""
+    found = {}
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(256, columns=["id", "text"]):
+            for name, text in zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+                found[name] = sha256(text.encode()).hexdigest()
+            advance(batch.num_rows)
+    return found
+
+
+def read_rows(path: Path, held_out: HeldOut, is_written: bool, advance: Advance) -> Table:
+    """Boil a file of rows down; texts and ids are looked at where a person or a model `is_written` it, the rest are copies.
+
+    `advance` is told of the rows that were read."""
     marks, copied, models, reasons = [], set[bytes](), set[str](), Counter[str]()
     authors, documents = set[tuple[str | None, int, float]](), set[str | None]()
     num_held_out = num_misnamed = 0
@@ -70,6 +84,7 @@ def read_rows(path: Path, held_out: HeldOut, is_written: bool) -> Table:
                 num_misnamed += _num_misnamed(batch)
             if "reason" in wanted:
                 reasons.update(batch["reason"].to_pylist())
+            advance(batch.num_rows)
         num_rows = file.metadata.num_rows
     joined = pa.py_buffer(b"".join(marks))
     array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), num_rows, [None, joined])

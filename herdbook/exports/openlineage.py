@@ -18,6 +18,7 @@ from herdbook.exports.columns import Origin, Tables, origins
 from herdbook.exports.executions import NAMESPACE, Execution, book_id, entry_urn, executions, read_receipt, rule_name
 from herdbook.files import digest_bytes
 from herdbook.lineage import NOT_BRED
+from herdbook.phases import Begin, unseen
 from herdbook.snapshot import MissingError, Snapshot
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -48,11 +49,11 @@ def events(book: Book, snapshot: Snapshot, target: str | None = None, at: str = 
     return [_event(execution, book, snapshot, tables, at) for execution in executions(book, target) if execution.is_bred]
 
 
-def send(events: Sequence[Json], url: str) -> None:
+def send(events: Sequence[Json], url: str, begin: Begin = unseen) -> None:
     """Post events, one after another, to the OpenLineage endpoint below `url`; the key is that of the environment, if any.
 
     Raises SendError where the address is none, or where the endpoint does not take an event."""
-    transport = _transport(url)
+    transport, advance = _transport(url), begin("events sent", len(events))
     for number, event in enumerate(events, 1):
         try:
             answer = transport.emit(event)
@@ -62,6 +63,7 @@ def send(events: Sequence[Json], url: str) -> None:
             ) from error
         if answer.history:
             raise SendError(f"{url}: sent event {number} on to {answer.url}; give the address of the endpoint itself")
+        advance(1)
 
 
 def _transport(url: str) -> Any:

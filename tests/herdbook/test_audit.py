@@ -33,6 +33,7 @@ from herdbook.regimes import in_pass
 from herdbook.snapshot import snapshot
 from tests import herd, miniature
 from tests.miniature import repro, run
+from tests.terminal import Kept
 from tests.workspace import outcomes
 
 REPLACE = "runs/replace/s0/g1"
@@ -589,11 +590,26 @@ def test_a_report_is_plain_json(laid_out):
     assert value["checks"][0] == {"item": value["checks"][0]["item"], "num_checked": 4, "findings": []}
 
 
-def test_each_item_is_told_as_its_turn_comes(laid_out):
-    items: list[str] = []
-    with snapshot(laid_out) as now:
-        report = audit(now, "records", items.append)
-    assert items == [check.item for check in report.checks]
+@pytest.mark.parametrize("revision", [None, "HEAD"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_each_item_is_told_as_its_turn_comes_and_what_was_counted_beforehand_is_done_in_the_end(bred, level, revision):
+    kept = Kept()
+    with snapshot(bred, revision) as now:
+        report = audit(now, level, kept)
+    hashing = ["where files lie", "hashing"]
+    items = [check.item for check in report.checks]
+    assert [phase for phase, _ in kept.phases] == [items[0], *hashing, *items[1:]]
+    assert kept.unlike == []
+    assert kept.totals["hashing"] > 0
+
+
+def test_an_audit_counts_the_rows_of_each_distinct_table_once(bred):
+    kept = Kept()
+    with snapshot(bred) as now:
+        audit(now, "rows", kept)
+    names = ("rows", "pool", "rejected", "train", "held_out")
+    tables = {digest(path): pq.read_metadata(path).num_rows for name in names for path in (bred / "runs").rglob(f"{name}.parquet")}
+    assert kept.totals["rows: whose they are, counts, composition, held-out text"] == sum(tables.values())
 
 
 # What must be on record, worked out along a lineage.

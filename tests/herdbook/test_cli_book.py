@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from herdbook.cli import app, main
 from herdbook.cli_book import FOUND
 from herdbook.files import digest
 from tests import miniature
+from tests.terminal import watched
 
 MODEL = "replace/s0/g1/model"
 
@@ -128,12 +130,31 @@ def test_what_a_person_gets_wrong_is_one_line(here, tmp_path, refused):
         refused(tmp_path, *command)
 
 
+def test_an_audit_shows_percentage_and_time_left_on_a_terminal_and_nothing_elsewhere(here):
+    status, printed, lines = watched(here, "herdbook", "audit", "--json")
+    assert status == 0
+    for phase in ("hashing", "files as dvc.lock", "entries as what lies there", "documents", "rows: whose"):
+        assert any(re.match(rf"auditing: {phase}.* \d+% +[\d:-]+ left$", line) for line in lines), (phase, lines)
+    done = subprocess.run([sys.executable, "-m", "herdbook", "audit", "--json"], cwd=here, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, printed, "")
+
+
+def test_a_replay_shows_how_far_training_is(here):
+    status, printed, lines = watched(here, "herdbook", "replay", MODEL, "--json")
+    assert (status, json.loads(printed)["is_identical"]) == (0, True)
+    assert any(re.match(rf"rebuilding {MODEL}: stages train replace s0 g1 .* \d+% +[\d:-]+ left$", line) for line in lines), lines
+
+
 def test_an_absent_book_is_told_with_what_to_do_next(project, tmp_path, refused):
-    for command in (["trace", "x"], ["log", MODEL], ["replay", MODEL], ["export"], ["card", MODEL]):
+    for command in (["trace", "x"], ["log", MODEL], ["replay", MODEL], ["export"], ["card", MODEL], ["audit"]):
         assert f"no book in {tmp_path}, for nothing was bred there; herdbook run breeds it" in refused(tmp_path, *command)
     for folder in ("book", ".dvc/cache"):
         shutil.rmtree(project / folder)
     here, then = refused(project, "trace", "x"), refused(project, "log", MODEL, "--rev", "HEAD")
+    assert refused(project, "audit") == here
+    assert refused(project, "audit", "--rev", "HEAD") == then
+    audited = subprocess.run([sys.executable, "-m", "herdbook", "audit"], cwd=project, capture_output=True, text=True, check=False)
+    assert (audited.returncode, one_line(audited.stdout, audited.stderr)) == (1, here)
     assert f"the book of the workspace is not in {project}, in DVC's cache or in a remote; herdbook run breeds it" in here
     assert "the book of HEAD is not in DVC's cache or in a remote; choose another revision" in then
     miniature.run(project, "-m", "dvc", "remote", "add", "--default", "store", str(tmp_path / "nothing"))

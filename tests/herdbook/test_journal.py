@@ -13,6 +13,7 @@ from herdbook.layout import HYPOTHESES, JOURNAL, JOURNAL_INDEX, PUBLICATIONS, VE
 from herdbook.registration import conditions, read_register, register, write_register
 from tests import lab
 from tests.herdbook.test_judging import CLEAR, first, hypotheses, lines
+from tests.terminal import Kept
 
 ID = lab.ID
 VERDICTS = {"supported": CLEAR, "refuted": [-1.9, -2.0, -2.1], "equivalent": [0.01, -0.02, 0.01], "inconclusive": [0.1, -0.6, 0.3]}
@@ -53,6 +54,16 @@ def test_every_verdict_is_published_with_the_same_parts(root, verdict):
     assert f"**Verdict: {verdict}.**" in shown
     assert text(entry["result"]["in_words"]) in shown
     assert shown.splitlines()[2] == "**Registered** before its results, as number 1 of [register.jsonl](register.jsonl)."
+
+
+def test_the_pages_to_be_published_are_counted_beforehand(root):
+    enter(root)
+    kept = Kept()
+    lab.judge(root, CLEAR)
+    publish([], kept)
+    assert kept.phases[0] == ("judging anew", None)
+    assert kept.totals["pages"] == len(read_json(VERDICT_RECORD)["claims"])
+    assert kept.unlike == []
 
 
 def test_a_claim_that_was_not_registered_says_so_first_and_in_its_title(root):

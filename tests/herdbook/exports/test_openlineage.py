@@ -16,6 +16,7 @@ from herdbook.errors import BookError
 from herdbook.exports import as_text, openlineage
 from herdbook.exports.openlineage import SendError
 from herdbook.snapshot import book_of, snapshot
+from tests.terminal import Kept
 
 SCHEMA = json.loads(openlineage.GENERATION_SCHEMA.read_text())
 FACETS = {
@@ -219,8 +220,10 @@ def no_key(monkeypatch):
 
 @pytest.mark.parametrize("suffix", ["", "/", "/api/v1/lineage"])
 def test_an_endpoint_gets_every_event_as_it_is_exported_in_order(whole, suffix):
+    kept = Kept()
     with endpoint() as (url, server):
-        openlineage.send(whole, url + suffix)
+        openlineage.send(whole, url + suffix, kept)
+    assert (kept.totals, kept.unlike) == ({"events sent": len(whole)}, [])
     assert {path for path, _, _ in server.taken} == {"/api/v1/lineage"}
     assert [event for _, _, event in server.taken] == whole
     assert {key for _, key, _ in server.taken} == {None}
