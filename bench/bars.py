@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import gpu
 from herdbook.files import read_json, write_text
 
 FOUND = Path("bench/README.md")
@@ -58,6 +59,10 @@ BARS = [
     Bar("training: times the tokens of a plain loop per CPU second", "model:training/train_over_plain_loop", at_least=1.15),
     Bar("training: times those of transformers' Trainer", "model:training/train_over_trainer", at_least=1.5),
     Bar("training: share of the machine's matrix products", "model:training/train_share_of_products", at_least=0.45),
+    Bar("SmolLM2-135M, sampling, all tokens: times those of generate", "smollm2:sampling/pure_over_generate_pure/median", at_least=1),
+    Bar("SmolLM2-135M, sampling, top-k 50: times those of generate", "smollm2:sampling/top_k_50_over_generate_top_k_50/median", at_least=1),
+    Bar("SmolLM2-135M, training: times the tokens of a plain loop", "smollm2:training/train_over_plain_loop/median", at_least=1),
+    Bar("SmolLM2-135M, training: times those of Trainer", "smollm2:training/train_over_trainer/median", at_least=1),
     Bar("default pipeline, cold: wall time of the flow to that of dvc repro", "pipeline:flow_over_dvc_repro", at_most=0.45),
     Bar("default pipeline, cold: seconds of the flow", "pipeline:flow/wall_seconds", at_most=360),
     Bar("default pipeline, cold: seconds of plain dvc repro", "pipeline:dvc_repro/wall_seconds", at_most=1800),
@@ -71,6 +76,16 @@ BARS = [
     Bar("audit that hashes, to plain hashing of the same bytes", "book:herds/20x100000/hashes_to_plain", at_most=1.5),
     Bar("audit of every row of it: peak memory in MiB", "book:herds/20x100000/audit_rows/peak_memory_mib", at_most=1024),
     Bar("growth of that audit with rows: exponent", "book:growth_exponents/audit_rows", at_most=1.1),
+    Bar(
+        "inspection of 100,000 offspring, profile included: times the seconds of pandas",
+        "validate:sets/100000/offspring/times_pandas/seconds/median",
+        at_most=2.5,
+    ),
+    Bar("the same: times those of polars", "validate:sets/100000/offspring/times_polars/seconds/median", at_most=2.5),
+    Bar("the same: peak memory in MiB", "validate:sets/100000/offspring/ours/peak_memory_mib", at_most=2048),
+    Bar("growth of its CPU time with rows: exponent", "validate:growth_exponents/offspring/ours", at_most=1.1),
+    Bar("blending 100,000 rows: times the seconds of polars", "blend:sets/100000/times_polars/seconds/median", at_most=1.5),
+    Bar("growth of its CPU time with rows: exponent", "blend:growth_exponents/ours", at_most=1.1),
     Bar("near-duplicates of 1,000,000 rows by MinHash: seconds", "curate:sets/1000000/minhash/seconds", at_most=600),
     Bar("the same: peak memory in MiB", "curate:sets/1000000/minhash/peak_memory_mib", at_most=4096),
     Bar("the same: recall of planted near-duplicates", "curate:sets/1000000/minhash/recall", at_least=0.95),
@@ -87,7 +102,7 @@ def page() -> str:
     for bar in BARS:
         value = bar.value(read_json(bar.path))
         lines.append(f"| {bar.work} | {value:.4g} (`{bar.path.name}`) | {bar.wanted} | {'met' if bar.is_met(value) else '**missed**'} |\n")
-    return SOURCE + "".join(lines)
+    return SOURCE + "".join(lines) + gpu.table(read_json(gpu.FOUND))
 
 
 def compare(revision: str) -> None:

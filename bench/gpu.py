@@ -192,6 +192,28 @@ def training(rate: float) -> dict[str, Any]:
     return batches
 
 
+def table(found: Any) -> str:
+    """What bench/gpu.json holds, for bench/README.md."""
+    lines = [
+        f"\nA model of 135 M parameters in bfloat16 on one {found['card']} (products of {found['product_teraflops']:g} TFLOP/s), torch "
+        f"{found['machine']['torch']}; the median of {found['rounds']} rounds in turn (`{FOUND.name}`):\n\n",
+        "| work | tokens a second | of the products | to transformers | same each time |\n|---|---|---|---|---|\n",
+    ]
+    for rows, cuts in sorted(found["sampling"].items(), key=lambda one: int(one[0])):
+        for cut, ways in cuts.items():
+            lines.append(
+                _line(f"sampling, {rows} rows, {'all tokens' if cut == 'top_k_0' else 'top-k 50'}", ways["sample"], ways["generate"], ways)
+            )
+    for rows, ways in found["training"].items():
+        lines.append(_line(f"training, {rows} rows of {TRAIN_TOKENS}", ways["train"], ways["plain_loop"], ways))
+    return "".join(lines)
+
+
+def _line(work: str, ours: Any, theirs: Any, ways: Any) -> str:
+    times, share = ours["tokens_per_second"] / theirs["tokens_per_second"], ours["share_of_products"]
+    return f"| {work} | {ours['tokens_per_second']:,} | {share:.1%} | {times:.2f} | {'yes' if ways['the_same_each_time'] else 'no'} |\n"
+
+
 def main() -> None:
     """Measure in a process whose environment is pinned, and write bench/gpu.json; say so where there is no card."""
     import torch
