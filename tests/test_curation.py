@@ -22,6 +22,7 @@ from herdbook.experiment import link
 from herdbook.explain import explain
 from herdbook.files import digest, digest_bytes, read_json, write_table
 from herdbook.params import parse_params
+from herdbook.phases import unseen
 from herdbook.replay import replay
 from herdbook.snapshot import book_of, snapshot
 from herdbook.trace import trace
@@ -233,9 +234,9 @@ def test_hands_that_were_forged_are_found(written, name, change, message):
         artefact = next(made for made in artefacts(params) if made.path == Path("runs", CURATED))
         evidence = Evidence(now, "rows", {})
         held_out = read_held_out(root / "runs/human/held_out_documents.parquet")
-        own = {path: read_rows(root / path, held_out, True) for path in (artefact.rows, artefact.path / "rejected.parquet")}
+        own = {path: read_rows(root / path, held_out, True, unseen("")) for path in (artefact.rows, artefact.path / "rejected.parquet")}
         offspring = Path("runs/written/s0/g0/offspring/rows.parquet")
-        given = read_rows(root / offspring, held_out, True)
+        given = read_rows(root / offspring, held_out, True, unseen(""))
         table = pq.read_table(root / artefact.path / name)
         told = [found.what for found in curated_findings(artefact, own, given, offspring, params, evidence)]
         assert told == []
