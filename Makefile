@@ -34,7 +34,7 @@ check: .venv/installed  ## lint, format and types
 docs: .venv/installed  ## the documentation as a site, site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: .venv/installed  ## measurements that documents cite; two hours on two cores
+bench: .venv/installed  ## measurements that documents cite; over four hours on two cores
 	$(BIN)/python -m bench
 
 clean:  ## remove what the pipeline wrote; DVC's cache keeps it

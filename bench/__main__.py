@@ -1,40 +1,11 @@
-"""All measurements but the bounds, which need a finished run (bench/bounds.py)."""
+"""All measurements but the bounds, which need a finished run (bench/bounds.py); bars and the picture of growth are made of them."""
 
-from bench import (
-    bars,
-    blend,
-    book,
-    curate,
-    growth,
-    interrupt,
-    labs,
-    model,
-    pipeline,
-    report,
-    smollm2,
-    startup,
-    steps,
-    validate,
-    verifiers,
-    walk,
-)
+import importlib
 
-for module in (
-    startup,
-    model,
-    smollm2,
-    interrupt,
-    walk,
-    labs,
-    validate,
-    blend,
-    steps,
-    curate,
-    verifiers,
-    book,
-    report,
-    pipeline,
-    growth,
-    bars,
-):
-    module.main()
+MEASURED = (
+    "startup", "model", "smollm2", "gpu", "interrupt", "walk", "labs", "validate", "blend", "steps", "curate", "verifiers", "book",
+    "report", "pipeline", "growth", "bars",
+)  # fmt: skip
+
+for name in MEASURED:
+    importlib.import_module(f"bench.{name}").main()
