@@ -1,12 +1,21 @@
 """A Llama read in fewer and larger operations than transformers reads it: the same weights, the same logits but for rounding.
 
-Models as small as those bred here spend more time between the matrix products than in them; bench/model.json says what this saves."""
+Models as small as those bred here spend more time between the matrix products than in them; bench/model.json says what this saves.
 
+Batches are padded to shapes at which products and attention have the same bits whoever made the processor (docs/reproducibility.md):
+MKL has code of its own for the small ones, and for sums of about 200 products, and chooses it by the maker."""
+
+import itertools
+import math
 from typing import NamedTuple, TypeGuard
 
 import torch
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedModel
+
+_LEAST_ROWS = 4  # of a matrix that is multiplied
+_LEAST_POSITIONS = 12  # that attention looks over
+_SPLIT_SUMS = range(193, 258)  # sums over so many products are split in two, in different places
 
 
 def is_llama(model: PreTrainedModel) -> TypeGuard[LlamaForCausalLM]:
@@ -24,7 +33,17 @@ def llama_logits(model: LlamaForCausalLM, tokens: torch.Tensor) -> torch.Tensor:
     """Logits of what follows each token, of shape (rows, tokens, vocabulary); a loss on them trains the model.
 
     tokens: int64, shape (rows, tokens)."""
-    return F.linear(_Llama(model, tokens.shape[1]).read(tokens), model.lm_head.weight)
+    rows, count = tokens.shape
+    width = _padded_width(count)
+    height = next(height for height in itertools.count(rows) if height * width not in _SPLIT_SUMS)
+    padded = F.pad(tokens, (0, width - count, 0, height - rows))
+    return F.linear(_Llama(model, width).read(padded), model.lm_head.weight)[:rows, :count]
+
+
+def _padded_width(count: int) -> int:
+    """The tokens that a row of `count` is padded to: a multiple of 4, as the last of 32 that attention takes together must be."""
+    width = max(_LEAST_POSITIONS, math.ceil(count / 4) * 4)
+    return width if width not in _SPLIT_SUMS else math.ceil(_SPLIT_SUMS.stop / 4) * 4
 
 
 class LlamaReader:
@@ -34,17 +53,23 @@ class LlamaReader:
 
     def __init__(self, model: LlamaForCausalLM, num_positions: int):
         """num_positions: the most tokens that a row will have."""
-        self._head, self._llama, self._num_read = model.lm_head.weight, _Llama(model, num_positions), 0
+        self._head, self._llama, self._num_read = model.lm_head.weight, _Llama(model, _padded_width(num_positions)), 0
         self._memory: list[torch.Tensor] = []
 
     def next_logits(self, seen: torch.Tensor) -> torch.Tensor:
-        """float32 logits of the token that follows `seen` (int64, rows x tokens so far): rows x vocabulary."""
+        """float32 logits of the token that follows `seen` (int64, rows x tokens so far): rows x vocabulary.
+
+        The first time reads all tokens, and every other time one."""
         unread, start = seen[:, self._num_read :], self._num_read
         self._num_read = seen.shape[1]
-        return F.linear(self._llama.read(unread, start, self._memory)[:, -1], self._head).float()
+        rows, count = unread.shape
+        width = 1 if start else _padded_width(count)  # what stands behind the last token is written over before it is looked at
+        padded = F.pad(unread, (0, width - count, 0, max(_LEAST_ROWS - rows, 0)))
+        return F.linear(self._llama.read(padded, start, self._memory)[:, count - 1], self._head)[:rows].float()
 
     def keep_rows(self, rows: torch.Tensor) -> None:
         """Forget all rows of the batch but these (indices)."""
+        rows = F.pad(rows, (0, max(_LEAST_ROWS - len(rows), 0)))
         self._memory[:] = [states[:, rows] for states in self._memory]
 
 
@@ -90,13 +115,14 @@ class _Llama:
         states = F.embedding(tokens, self._embeddings)
         if memory == []:
             shape = (2, len(tokens), self._num_shared, self._num_positions, self._size)
-            memory.extend(states.new_empty(shape) for _ in self._layers)
+            memory.extend(states.new_zeros(shape) for _ in self._layers)
+        end = start + tokens.shape[1]
         for number, layer in enumerate(self._layers):
             turned, values = self._projected(self._normed(states, layer.input_norm), layer, start)
             queries, keys = torch.split(turned, [self._num_heads, self._num_shared], 1)
             if memory is not None:
                 keys, values = _kept(memory[number], keys, values, start)
-            states = states + F.linear(self._attended(queries, keys, values), layer.output)
+            states = states + F.linear(self._attended(queries, keys, values, end), layer.output)
             gate, up = F.linear(self._normed(states, layer.mlp_norm), layer.gate_up).chunk(2, -1)
             states = states + F.linear(F.silu(gate) * up, layer.down)
         return self._normed(states, self._norm)
@@ -111,12 +137,16 @@ class _Llama:
         at = slice(start, start + states.shape[1])
         return straight * self._cosines[at] + straight.roll(self._size // 2, -1) * self._sines[at], values
 
-    def _attended(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """What each token takes of those up to it, (rows, tokens, heads * size)."""
+    def _attended(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, end: int) -> torch.Tensor:
+        """What each token takes of those up to it, (rows, tokens, heads * size); keys and values from `end` on are none."""
         rows, heads, count, size = queries.shape
         if count == 1:  # the last of all: nothing to hide, and heads that share a key stand in for tokens
             queries = queries.reshape(rows, self._num_shared, -1, size)
-            return F.scaled_dot_product_attention(queries, keys, values).reshape(rows, 1, heads * size)
+            num_sharing = queries.shape[2]
+            queries = F.pad(queries, (0, 0, 0, max(_LEAST_ROWS - num_sharing, 0)))
+            mask = None if keys.shape[2] == end else torch.arange(keys.shape[2], device=keys.device)[None] < end
+            attended = F.scaled_dot_product_attention(queries, keys, values, mask)[:, :, :num_sharing]
+            return attended.reshape(rows, 1, heads * size)
         attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
         return attended.transpose(1, 2).reshape(rows, count, heads * size)
 
@@ -124,4 +154,5 @@ class _Llama:
 def _kept(memory: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
     end = start + keys.shape[2]
     memory[0, :, :, start:end], memory[1, :, :, start:end] = keys, values
+    end = max(end, _LEAST_POSITIONS)
     return memory[0, :, :, :end], memory[1, :, :, :end]

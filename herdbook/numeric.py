@@ -1,7 +1,8 @@
 """What decides the bits of a computation: instruction set, threads, algorithms.
 
 Measured on x86-64: the vector width of ATen and the branch of MKL change the digest of a trained
-model; pinning both to AVX2 costs nothing. The launcher sets PINS before torch is imported."""
+model; pinning both to AVX2 costs nothing. The launcher sets PINS before torch is imported. They do not reach all of MKL,
+which chooses by the maker of the processor too: docs/reproducibility.md says what is left, and what keeps away from it."""
 
 import hashlib
 import os
@@ -9,13 +10,16 @@ import os
 from herdbook.errors import HerdbookError
 
 PINS = {
+    "ARROW_USER_SIMD_LEVEL": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "DNNL_MAX_CPU_ISA": "AVX2",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",  # this and the next keep freed memory: a fifth less CPU, the same bits
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
-    "MKL_CBWR": "AVX2",
+    "MKL_CBWR": "AVX2,STRICT",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "MKL_NUM_THREADS": "1",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # all that numpy dispatches to beyond AVX2
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENBLAS_CORETYPE": "Haswell",

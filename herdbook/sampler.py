@@ -5,6 +5,7 @@ uniform number picks the token by inverse CDF. Each row and step has its own num
 not depend on how rows are batched or on which of them have ended (but for the rounding of its logits)."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from herdbook.params import Decoding
 # Probabilities become integers, so that sums are exact on every device, whatever the order of addition. A token
 # below 2**-30 of the likeliest weighs nothing. Sums stay below 2**53, exact in float64, up to 2**23 tokens.
 _WEIGHT_OF_LIKELIEST = 2.0**30
+_LOG2_E = math.log2(math.e)
 _ENDED_SHARE = 1 / 8  # ended rows are dropped from a batch in lots: each time copies its whole cache
 
 
@@ -134,7 +136,7 @@ def weights_of(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
     scores: float32 (rows, vocabulary), 0 for the likeliest token of a row. Top-k of Fan et al. 2018; top-p, the
     fewest likeliest tokens that hold at least `top_p`, of Holtzman et al. 2020. Tokens equal to the last one
     kept are kept too. A top_k of 0 and a top_p of 1 keep all."""
-    weights = scores.exp().mul_(_WEIGHT_OF_LIKELIEST).to(torch.int32)
+    weights = scores.mul(_LOG2_E).exp2_().mul_(_WEIGHT_OF_LIKELIEST).to(torch.int32)  # exp is MKL's, and differs by processor
     if 0 < top_k < weights.shape[-1]:
         weights = weights * (weights >= _kth_largest(weights, top_k))
     if top_p < 1:

@@ -28,7 +28,7 @@ def test_pinning_replaces_what_decides_the_bits_and_keeps_the_rest():
 def test_an_environment_that_leaves_the_bits_to_the_machine_is_refused(monkeypatch):
     pin(monkeypatch)
     monkeypatch.setenv("MKL_CBWR", "AUTO")
-    with pytest.raises(HerdbookError, match=r"MKL_CBWR at 'AUTO', must be 'AVX2'.*python -m stages"):
+    with pytest.raises(HerdbookError, match=r"MKL_CBWR at 'AUTO', must be 'AVX2,STRICT'.*python -m stages"):
         numeric.pin_torch()
 
 

@@ -165,7 +165,7 @@ def test_recorded_bytes_that_the_stage_never_wrote_are_told_with_their_distance(
     assert file.distance["apart"]["nll_nats"]["max_absolute"] == pytest.approx(0.5)
     assert (found.inspection.is_identical, found.inspected) == (True, "recorded")
     assert "the dataset as it is recorded, for it came out otherwise" in shown(found)
-    assert found.making.facts == (Fact("MKL_CBWR", "AVX512", "AVX2"), Fact("threads", 4, 1))
+    assert found.making.facts == (Fact("MKL_CBWR", "AVX512", "AVX2,STRICT"), Fact("threads", 4, 1))
     assert "nll_nats: 149 rows by up to 0.5" in shown(found)
     assert "threads: recorded 4, here 1" in shown(found)
 
