@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from herdbook import cli_book, cli_claims, cli_curate, cli_hub, cli_project, interrupt
 from herdbook.cli_book import Json
@@ -35,18 +34,17 @@ def corpus(
     Example: herdbook corpus"""
     from herdbook.corpus import dvc_digest, gather, recorded_digest, write_corpus
     from herdbook.params import read_params
+    from herdbook.phases import phases
 
     settings = read_params(params)
     source = settings.corpus
     recorded = recorded_digest(CORPUS.with_suffix(".dvc"))
-    reading = f"reading {escape(source.path or source.source)}"
-    with messages.status(reading) as status, tempfile.TemporaryDirectory() as folder:
-        table = gather(
-            source,
-            lambda message: messages.print(message, markup=False),
-            lambda number: status.update(f"{reading}: {number} documents"),
-            settings.task,
-        )
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        with phases(f"reading {source.path or source.source}") as begin:
+            table = gather(source, said.append, begin, settings.task)
+        for message in said:
+            messages.print(message, markup=False)
         write_corpus(table, Path(folder, "data"))
         found = dvc_digest(Path(folder, "data"))
         if recorded not in (None, found) and not replace:

@@ -62,11 +62,8 @@ def doctor(as_json: Json = False) -> None:
     from herdbook.doctor import examine
     from herdbook.phases import phases
 
-    checks = []
-    with phases("looking") as begin:
-        for check in examine():
-            begin(check.item)
-            checks.append(check)
+    with phases("looking at") as begin:
+        checks = list(examine(begin))
     found = told(checks)
     if as_json:
         print(json.dumps(found, sort_keys=True, indent=2))
@@ -111,8 +108,8 @@ def new(
 
     if licence is not None and corpus is None:
         raise typer.BadParameter("the default corpus has its own; give --corpus, or leave --licence out", param_hint="--licence")
-    with phases(f"making {folder}"):
-        made = create(Path.cwd(), folder, corpus, licence, small)
+    with phases(f"making {folder}") as begin:
+        made = create(Path.cwd(), folder, corpus, licence, small, begin)
     told: dict[str, Any] = {
         "folder": str(made.folder), "commit": made.commit, "repository": made.repository and str(made.repository),
         "num_documents": made.num_documents, "num_words": made.num_words,

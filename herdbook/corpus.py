@@ -18,7 +18,7 @@ from herdbook.layout import CORPUS
 from herdbook.schema import CORPUS as COLUMNS
 from herdbook.tasks import parse_task, problems
 from herdbook.wikipedia import LICENCE as WIKIPEDIA_LICENCE
-from herdbook.wikipedia import read_wikipedia
+from herdbook.wikipedia import Begin, read_wikipedia
 
 Document = dict[str, str]
 
@@ -29,27 +29,26 @@ FILES = ("README.md", "corpus.parquet", "manifest.json")  # what data/ holds, an
 
 def gather(
     source: params.Corpus,
-    report: Callable[[str], None] = lambda message: None,
-    show: Callable[[int], None] = lambda num_read: None,
+    report: Callable[[str], object] = lambda message: None,
+    begin: Begin = lambda phase, total: lambda count: None,
     task: Mapping[str, Any] | None = None,
 ) -> pa.Table:
     """The documents of a source as a table of CORPUS, sorted by id, each text once.
 
-    `report` is told how many blank and repeated texts were left out, `show` how many documents were read so far;
-    `task` is the section of that name, of which source task makes problems.
+    `report` is told how many blank and repeated texts were left out; `begin` what is read and how much of it there is, and
+    what it returns how much more was read; `task` is the section of that name, of which source task makes problems.
     Raises CorpusError on text that is not UTF-8 or not text, on a broken file, and on fewer than two
     documents, which could not be split."""
     readers: dict[str, Callable[[], Iterator[Document]]] = {
-        "wikipedia": read_wikipedia,
-        "files": lambda: _read_files(source),
-        "huggingface": lambda: _read_huggingface(source),
-        "task": lambda: _read_task(task or {}, source.num_problems or 0),
+        "wikipedia": lambda: read_wikipedia(begin),
+        "files": lambda: _read_files(source, begin),
+        "huggingface": lambda: _read_huggingface(source, begin),
+        "task": lambda: _read_task(task or {}, source.num_problems or 0, begin),
     }
     documents: dict[str, Document] = {}
     num_read = num_blank = 0
     for document in readers[source.source]():
         num_read += 1
-        show(num_read)
         if document["text"].strip():
             documents.setdefault(digest_bytes(document["text"].encode()), document)
         else:
@@ -65,7 +64,7 @@ def gather(
     return pa.Table.from_pylist([{"id": key, **documents[key]} for key in sorted(documents)], schema=COLUMNS)
 
 
-def _read_files(source: params.Corpus) -> Iterator[Document]:
+def _read_files(source: params.Corpus, begin: Begin) -> Iterator[Document]:
     folder = Path(source.path or "")
     if not folder.is_dir():
         raise CorpusError(f"{folder}: not a folder; set corpus.path to a folder of .txt, .jsonl or .parquet files")
@@ -74,10 +73,13 @@ def _read_files(source: params.Corpus) -> Iterator[Document]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readers and path.is_file())
     if not paths:
         raise CorpusError(f"{folder}: no .txt, .jsonl or .parquet file; put documents there or set corpus.path to another folder")
-    for path in paths:
+    sizes = {path: path.stat().st_size for path in paths}
+    advance = begin("bytes of files", sum(sizes.values()))
+    for path, num_bytes in sizes.items():
         name = path.relative_to(folder).as_posix()
         for title, text in readers[path.suffix.lower()](path, source.column):
             yield _document(path, title or name, text, folder.resolve().name, source.licence)
+        advance(num_bytes)
 
 
 def read_benchmarks(folder: Path) -> pa.Table:
@@ -96,11 +98,12 @@ def read_benchmarks(folder: Path) -> pa.Table:
     return pa.Table.from_pylist([{"id": key, **documents[key]} for key in sorted(documents)], schema=COLUMNS)
 
 
-def _read_task(settings: Mapping[str, Any], number: int) -> Iterator[Document]:
+def _read_task(settings: Mapping[str, Any], number: int, begin: Begin) -> Iterator[Document]:
     """Problems with their answers, made by a program: true, and in the public domain."""
-    family = parse_task(settings)
+    family, advance = parse_task(settings), begin("problems", number)
     for count, text in enumerate(problems(family, number, _TASK_SEED), 1):
         yield {"title": f"problem {count}", "text": text, "source": f"herdbook.tasks.{settings['family']}", "licence": "CC0-1.0", "url": ""}
+        advance(1)
 
 
 def _refuse_own_output(source: Path) -> None:
@@ -163,15 +166,17 @@ def _read_parquet(path: Path, column: str) -> Iterator[tuple[str, Any]]:
         yield str(title or f"{path.name}:{number}"), text
 
 
-def _read_huggingface(source: params.Corpus) -> Iterator[Document]:
+def _read_huggingface(source: params.Corpus, begin: Begin) -> Iterator[Document]:
     found = _open_dataset(source)
     if source.column not in found.column_names:
         raise CorpusError(f"{source.path}: no column {source.column!r}; found {', '.join(found.column_names)}; set corpus.column")
     path = Path(source.path or "")
     name = path.resolve().name if path.is_dir() else f"https://huggingface.co/datasets/{source.path}"
     wanted = found.select_columns([column for column in dict.fromkeys(("title", source.column)) if column in found.column_names])
+    advance = begin("rows", len(wanted))
     for number, record in enumerate(wanted):
         yield _document(source.path, str(record.get("title") or f"row {number}"), record[source.column], name, source.licence)
+        advance(1)
 
 
 def _open_dataset(source: params.Corpus) -> Any:

@@ -27,6 +27,7 @@ from herdbook.code import installed, read_pins
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
 from herdbook.layout import CONSTRAINTS, CORPUS, EXPECTATIONS, HYPOTHESES, PARAMS
+from herdbook.phases import Begin, unseen
 
 State = Literal["ok", "warning", "problem"]
 GIB = 1 << 30
@@ -57,13 +58,15 @@ class Check:
     fix: str | None = None  # a command, or an edit; None where nothing needs mending
 
 
-def examine() -> Iterator[Check]:
-    """Look at the machine and at the project in the working directory, one thing after another."""
+def examine(begin: Begin = unseen) -> Iterator[Check]:
+    """Look at the machine and at the project in the working directory, one thing after another; `begin` is told of them."""
     looks: tuple[Callable[[], Iterator[Check]], ...] = (
         _machine, _python, _packages, _git, _dvc, _server, _corpus, _settings, _torch, _optional,
     )  # fmt: skip
+    advance = begin("machine and project", len(looks))
     for look in looks:
         yield from look()
+        advance(1)
 
 
 def _machine() -> Iterator[Check]:

@@ -16,6 +16,7 @@ from herdbook.experiment import NOTHING_CLAIMED
 from herdbook.files import strict_yaml, write_text, written_aside
 from herdbook.layout import BENCHMARKS, CORPUS, HYPOTHESES, PARAMS, PRETRAINED, REGISTER
 from herdbook.params import Corpus, parse_params
+from herdbook.phases import Begin, unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +109,9 @@ class Made:
     num_words: int | None
 
 
-def create(source: Path, folder: Path, corpus: Path | None = None, licence: str | None = None, small: bool = False) -> Made:
+def create(
+    source: Path, folder: Path, corpus: Path | None = None, licence: str | None = None, small: bool = False, begin: Begin = unseen
+) -> Made:
     """Make the project at `source` anew in `folder`, with the documents of the folder `corpus` as its human text; all or nothing.
 
     Its files name no path but that from `folder` to `corpus`. Raises HerdbookError where something lies in `folder`,
@@ -119,25 +122,29 @@ def create(source: Path, folder: Path, corpus: Path | None = None, licence: str 
         raise HerdbookError(f"{folder}: is there already, and not empty; name a folder that is not there")
     if lacking := [name for name in (*CODE, PARAMS.name) if not (source / name).exists()]:
         raise HerdbookError(f"{source}: has no {lacking[0]}, so no project can be made from it; run this in a checkout of Herdbook")
-    table = _documents(corpus, licence) if corpus else None
+    table = _documents(corpus, licence, begin) if corpus else None
     text = parameters((source / PARAMS).read_text(encoding="utf-8"), small, table and _named(corpus, folder, licence, table.num_rows))
     repository = _repository(folder)
+    advance = begin("files, git and DVC", 3)
     with written_aside(folder) as aside:
         _lay(source, aside, text, _readme(folder.resolve().name, corpus))
         if repository is None:
             _git(aside, "init", "--quiet")
+        advance(1)
         _record_corpus(source, aside, table)
+        advance(1)
         commit = _commit(aside) if repository is None else None
+        advance(1)
     if table is None:
         return Made(folder, commit, repository, None, None)
     return Made(folder, commit, repository, table.num_rows, sum(len(words.split()) for words in table["text"].to_pylist()))
 
 
-def _documents(corpus: Path, licence: str | None) -> "pa.Table":
+def _documents(corpus: Path, licence: str | None, begin: Begin) -> "pa.Table":
     """What the new project's herdbook corpus will gather."""
     from herdbook.corpus import gather
 
-    return gather(_source(corpus.as_posix(), licence))
+    return gather(_source(corpus.as_posix(), licence), begin=begin)
 
 
 def _source(path: str, licence: str | None) -> Corpus:

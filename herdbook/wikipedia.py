@@ -10,7 +10,7 @@ import importlib.util
 import re
 import urllib.parse
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ from herdbook.errors import CorpusError
 
 if TYPE_CHECKING:
     from mwparserfromhell.nodes import Template
+
+# Told what is read and how much of it there is; what it returns, how much more was read. (As phases.Begin, which no stage needs.)
+Begin = Callable[[str, int], Callable[[int], object]]
 
 SOURCE = "English Wikipedia excerpt in gensim 4.4.0"
 LICENCE = "CC BY-SA 3.0"
@@ -39,28 +42,33 @@ _MIN_PARAGRAPH_WORDS = 25
 _MIN_ARTICLE_WORDS = 200
 
 
-def read_wikipedia() -> Iterator[dict[str, str]]:
-    """The articles of more than 200 words of prose: title, text, source, licence, url."""
+def read_wikipedia(begin: Begin = lambda phase, total: lambda count: None) -> Iterator[dict[str, str]]:
+    """The articles of more than 200 words of prose: title, text, source, licence, url.
+
+    `begin` is told how many bytes the file has, and what it returns how many more were read."""
     spec = importlib.util.find_spec("gensim")
     excerpt = Path(spec.origin).parent / _EXCERPT if spec and spec.origin else None
     if excerpt is None or not excerpt.is_file():
         raise CorpusError("corpus.source wikipedia needs the file that gensim 4.4.0 carries, not found; pip install gensim==4.4.0")
-    for title, markup in _pages(excerpt):
+    for title, markup in _pages(excerpt, begin):
         text = prose(markup)
         if len(text.split()) > _MIN_ARTICLE_WORDS:
             url = "https://en.wikipedia.org/wiki/" + urllib.parse.quote(title.replace(" ", "_"), safe="/:,()'!*")
             yield {"title": title, "text": text, "source": SOURCE, "licence": LICENCE, "url": url}
 
 
-def _pages(path: Path) -> Iterator[tuple[str, str]]:
+def _pages(path: Path, begin: Begin) -> Iterator[tuple[str, str]]:
     try:
-        with bz2.open(path) as file:
+        with path.open("rb") as packed, bz2.open(packed) as file:
+            advance, told = begin("bytes of the dump", path.stat().st_size), 0
             for _, element in ET.iterparse(file):
                 if element.tag.rpartition("}")[2] == "page":
                     title, markup = (next((e.text or "" for e in element.iter() if e.tag.endswith(tag)), "") for tag in ("}title", "}text"))
                     if not markup.upper().startswith("#REDIRECT"):
                         yield title, markup
                     element.clear()
+                    advance(packed.tell() - told)
+                    told = packed.tell()
     except (EOFError, OSError, ET.ParseError) as error:
         raise CorpusError(f"{path}: not a whole dump ({error}); pip install --force-reinstall gensim==4.4.0") from error
 

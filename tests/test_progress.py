@@ -4,14 +4,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from herdbook import hub
+from herdbook.corpus import gather
+from herdbook.doctor import examine
 from herdbook.explain import explain
 from herdbook.history import log
+from herdbook.new_project import create
 from herdbook.open_book import open_book
+from herdbook.params import Corpus
 from herdbook.replay import replay
 from herdbook.snapshot import book_of, snapshot
 from herdbook.status import status
 from herdbook.trace import trace
 from herdbook.versions import diff
+from tests.miniature import ROOT
 from tests.terminal import Kept
 
 MODEL, OFFSPRING, CURATED = (f"replace/s0/g1/{name}" for name in ("model", "offspring", "curated"))
@@ -81,3 +86,45 @@ def test_a_difference_and_a_log(bred, kept):
     log(bred, MODEL, None, kept)
     assert [phase for phase, _ in kept.phases].count("files of the book") == 3
     assert kept.totals["versions of dvc.lock"] == 1
+
+
+TEXTS = {"a.txt": "one text", "b.txt": "another text", "c.jsonl": '{"text": "a third"}\n\n'}
+SOURCE = Corpus(source="files", path="texts", config=None, split=None, column="text", licence="CC0-1.0", num_problems=7)
+
+
+@pytest.fixture
+def texts(tmp_path):
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_corpus_of_files(texts, kept):
+    gather(SOURCE.model_copy(update={"path": str(texts)}), begin=kept)
+    assert kept.totals == {"bytes of files": sum(map(len, TEXTS.values()))}
+
+
+def test_a_corpus_of_a_saved_dataset(texts, kept):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"text": list(TEXTS.values())}).save_to_disk(texts / "saved")
+    gather(SOURCE.model_copy(update={"source": "huggingface", "path": str(texts / "saved")}), begin=kept)
+    assert kept.totals == {"rows": 3}
+
+
+def test_a_corpus_of_problems(kept):
+    gather(SOURCE.model_copy(update={"source": "task"}), begin=kept, task={"family": "sort_digits", "num_digits": 3})
+    assert kept.totals == {"problems": 7}
+
+
+def test_the_default_corpus(kept):
+    gather(SOURCE.model_copy(update={"source": "wikipedia"}), begin=kept)
+    assert list(kept.totals) == ["bytes of the dump"]
+
+
+def test_a_new_project_with_a_corpus_of_its_own(texts, tmp_path_factory, kept):
+    create(ROOT, tmp_path_factory.mktemp("new") / "herd", texts, "CC0-1.0", small=True, begin=kept)
+    assert [phase for phase, _ in kept.phases] == ["bytes of files", "files, git and DVC"]
+
+
+def test_a_look_at_machine_and_project(kept):
+    assert len(list(examine(kept))) > kept.totals["machine and project"] > 5
