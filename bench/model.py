@@ -2,9 +2,11 @@
 
 `python -m bench.model` writes bench/model.json: tokens per CPU second of each way in turn, ROUNDS times in one process with one
 thread, after one round that is not counted. The model and its rows are made up: the configuration and sizes of params.yaml,
-tokens drawn by Zipf's law. A model's share of the product rate counts what its weight matrices multiply, not attention."""
+tokens drawn by Zipf's law. A model's share of the product rate counts what its weight matrices multiply, not attention. Where the
+time goes is told by torch's own profiler, in a round of its own: it sees operations, and `between them` is Python and the profiler."""
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,15 @@ ROUNDS = 7
 NUM_STEPS = 40  # of the optimiser, a round
 PURE = {"top_k": 0, "top_p": 1.0, "temperature": 1.0, "num_beams": 1, "repetition_penalty": 1.0}
 Ways = dict[str, Callable[[], int]]
+KINDS = {  # of torch's operations, by their names without aten::
+    "matrix products": r"mm|addmm|bmm|baddbmm",
+    "attention": r"_scaled_dot_product.*",
+    "loss": r".*(log_softmax|nll_loss).*",
+    "norms": r".*rms_norm.*|.*norm",
+    "optimiser and clipping": r"_fused_adam.*|_foreach.*",
+    "drawing a token": r"cumsum|searchsorted|exp2_|amax|gather|ge|argmax|isfinite",
+    "copies and shapes": r"copy_|cat|.*fill_|zero_|.*pad.*|roll|index.*|clone|_to_copy|select.*|slice.*|embedding.*",
+}
 
 
 def rates(ways: Ways) -> dict[str, dict[str, float]]:
@@ -44,6 +55,23 @@ def rates(ways: Ways) -> dict[str, dict[str, float]]:
             "tokens_per_wall_second": round(statistics.median(per_wall)),
         }
     return found
+
+
+def where_time_goes(work: Callable[[], object]) -> dict[str, float]:
+    """Shares of the time of `work`, done once more, by kinds of operations."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        began = time.monotonic()
+        work()
+        whole = time.monotonic() - began
+    shares = dict.fromkeys([*KINDS, "other operations"], 0.0)
+    for event in seen.key_averages():
+        name = event.key.removeprefix("aten::").removeprefix("autograd::")
+        kind = next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, name)), "other operations")
+        shares[kind] += event.self_cpu_time_total / 1e6 / whole
+    shares["between them"] = 1 - sum(shares.values())
+    return {kind: round(share, 3) for kind, share in shares.items()}
 
 
 def ratio(found: dict[str, dict[str, float]], ours: str, theirs: str) -> float:
@@ -123,6 +151,8 @@ def sampling(params: Params) -> dict[str, Any]:
         "top_k_50_over_generate": ratio(found, "top_k_50", "generate_top_k_50"),
         "pure_share_of_products": ratio(found, "pure", "products"),
         "top_k_50_share_of_products": ratio(found, "top_k_50", "products"),
+        "pure_time": where_time_goes(ways["pure"]),
+        "top_k_50_time": where_time_goes(ways["top_k_50"]),
     }
 
 
@@ -183,6 +213,7 @@ def training(params: Params, folder: Path) -> dict[str, Any]:
         "train_over_plain_loop": ratio(found, "train", "plain_loop"),
         "train_over_trainer": ratio(found, "train", "trainer"),
         "train_share_of_products": ratio(found, "train", "products"),
+        "train_time": where_time_goes(ours),
     }
 
 
