@@ -75,7 +75,8 @@ BARS = [
     Bar("audit of the records of that herd: seconds", "book:herds/20x100000/audit_records/seconds", at_most=5),
     Bar("audit that hashes, to plain hashing of the same bytes", "book:herds/20x100000/hashes_to_plain", at_most=1.5),
     Bar("audit of every row of it: peak memory in MiB", "book:herds/20x100000/audit_rows/peak_memory_mib", at_most=1024),
-    Bar("growth of that audit with rows: exponent", "book:growth_exponents/audit_rows", at_most=1.1),
+    Bar("growth of that audit with rows: exponent", "book:growth_exponents/num_rows/audit_rows", at_most=1.1),
+    Bar("growth of it with generations, 5 to 40: exponent", "book:growth_exponents/num_generations/audit_rows", at_most=1.1),
     Bar(
         "inspection of 100,000 offspring, profile included: times the seconds of pandas",
         "validate:sets/100000/offspring/times_pandas/seconds/median",

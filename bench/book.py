@@ -1,8 +1,9 @@
 """What an audit and a trace cost on a herd made up at full size (tests/herd.py), each as a whole process.
 
 `python -m bench.book` writes bench/book.json: seconds (on the wall and of CPU) and peak memory of the three levels of audit beside plain
-hashing of the same bytes, and of the trace of one row; 20 generations of 100,000 rows, and two of 100,000 and of
-1,000,000 rows with the exponents of growth between them. A few minutes and 3 GB of disk; name shapes to take only those."""
+hashing of the same bytes, and of the trace of one row; 20 generations of 100,000 rows, two of 100,000 and of
+1,000,000 rows, and 5 to 40 generations of 10,000, with the exponents of growth with rows and with generations. Some minutes and
+3 GB of disk; name shapes to take only those."""
 
 import json
 import math
@@ -21,8 +22,10 @@ from bench.machine import machine
 from herdbook.files import read_json, write_json
 from tests import herd
 
-SHAPES = {"20x100000": (20, 100_000), "2x100000": (2, 100_000), "2x1000000": (2, 1_000_000), "2x20000": (2, 20_000)}
-DEFAULT = ("20x100000", "2x100000", "2x1000000")
+BY_ROWS = ("2x100000", "2x1000000")
+BY_GENERATIONS = ("5x10000", "10x10000", "20x10000", "40x10000")
+DEFAULT = ("20x100000", *BY_ROWS, *BY_GENERATIONS)  # generations x rows of each
+GROWING = ("audit_hashes", "audit_rows", "trace_of_a_row")
 FOUND = Path("bench/book.json")
 AUDIT = """
 import json, sys
@@ -91,9 +94,10 @@ def measured(num_generations: int, num_rows: int) -> dict[str, Any]:
     return found
 
 
-def exponent(small: dict[str, Any], large: dict[str, Any], what: str) -> float:
-    """The slope of log seconds over log rows."""
-    return round(math.log(large[what]["seconds"] / small[what]["seconds"]) / math.log(large["num_rows"] / small["num_rows"]), 2)
+def exponents(herds: list[dict[str, Any]], by: str) -> dict[str, float]:
+    """The slope of log seconds over the log of num_rows or num_generations, between the first herd and the last."""
+    first, last = herds[0], herds[-1]
+    return {what: round(math.log(last[what]["seconds"] / first[what]["seconds"]) / math.log(last[by] / first[by]), 2) for what in GROWING}
 
 
 def main() -> None:
@@ -101,12 +105,14 @@ def main() -> None:
     found = read_json(FOUND) if FOUND.exists() else {}
     herds = found.get("herds", {})
     for name in sys.argv[1:] or DEFAULT:
-        herds[name] = measured(*SHAPES[name])
+        herds[name] = measured(*map(int, name.split("x")))
         print(name, herds[name], flush=True)
     found |= {"machine": machine(), "herds": herds}
-    if {"2x100000", "2x1000000"} <= herds.keys():
-        whats = ("audit_hashes", "audit_rows", "trace_of_a_row")
-        found["growth_exponents"] = {what: exponent(herds["2x100000"], herds["2x1000000"], what) for what in whats}
+    found["growth_exponents"] = {
+        by: exponents([herds[name] for name in names], by)
+        for by, names in (("num_rows", BY_ROWS), ("num_generations", BY_GENERATIONS))
+        if herds.keys() >= set(names)
+    }
     write_json(FOUND, found)
 
 

@@ -1,12 +1,13 @@
 """How cost grows, in one picture: `python -m bench.growth` draws bench/growth.svg from the files beside it, of what they measured.
 
-CPU seconds over rows, and of the flow itself over stages, both axes logarithmic, so that a line of slope 1 is proportional growth. Beside
-each name stands its exponent, the slope, as the files have it."""
+CPU seconds over rows, over generations, and of the flow itself over stages, both axes logarithmic, so that a line of slope 1 is
+proportional growth. Beside each name stands its exponent, the slope, as the files have it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.book import BY_GENERATIONS
 from bench.rounds import GROWTH_FROM, exponent
 from herdbook.files import read_json, write_text
 from herdbook.report.chart import SHAPES, VEGA_LITE
@@ -41,6 +42,15 @@ def of_rows() -> list[Line]:
     return [*found, Line("audit of every row", points, exponent(points))]
 
 
+def of_generations() -> list[Line]:
+    """The audit at its three levels, and the trace of a row, over generations of 10,000 rows."""
+    book = read_json(Path("bench/book.json"))
+    herds = [book["herds"][name] for name in BY_GENERATIONS]
+    names = {"audit_rows": "audit of every row", "audit_hashes": "audit that hashes", "trace_of_a_row": "trace of a row"}
+    points = {what: {herd["num_generations"]: herd[what]["cpu_seconds"] for herd in herds} for what in names}
+    return [Line(name, points[what], exponent(points[what])) for what, name in names.items()]
+
+
 def of_stages() -> list[Line]:
     """The flow over the stages of a graph."""
     walk = read_json(Path("bench/walk.json"))
@@ -57,7 +67,7 @@ def _points(sets: dict[str, Any]) -> dict[int, float]:
 
 
 def panel(lines: list[Line], of: str) -> dict[str, Any]:
-    """The specification of one half."""
+    """The specification of one part."""
     names = [f"{line.name}: {line.exponent:.2f}" for line in lines]
     values = [
         {"size": size, "seconds": seconds, "line": name}
@@ -82,13 +92,13 @@ def panel(lines: list[Line], of: str) -> dict[str, Any]:
 
 
 def spec() -> dict[str, Any]:
-    """The Vega-Lite specification of both halves."""
+    """The Vega-Lite specification of the three parts."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "description": "CPU seconds over the rows of a set and over the stages of a graph, with exponents of growth.",
+        "description": "CPU seconds over the rows of a set, the generations of a herd and the stages of a graph, with exponents of growth.",
         "background": "white",
         "config": {"font": _FONT, "legend": {"labelLimit": 260}, "axis": {"titleFontWeight": "normal"}},
-        "hconcat": [panel(of_rows(), "rows"), panel(of_stages(), "stages")],
+        "hconcat": [panel(of_rows(), "rows"), panel(of_generations(), "generations"), panel(of_stages(), "stages")],
         "resolve": {"scale": {"color": "independent", "shape": "independent"}},
     }
 
