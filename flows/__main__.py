@@ -25,6 +25,7 @@ from herdbook.errors import HerdbookError, one_line
 from herdbook.files import read_json
 from herdbook.layout import BOOK_ROOT, METRICS, REPORT, VERDICT_RECORD
 from herdbook.params import Params
+from herdbook.phases import phases
 from herdbook.run import CALIBRATION_FAILED, LINEAGES_STOPPED, demand_ready, sweep
 from herdbook.staleness import stage_states
 from herdbook.summary import calibration_table, closing_table, num_stopped, verdict_lines
@@ -45,8 +46,8 @@ def run(jobs: int) -> int:
 
 
 def _run(params: Params, jobs: int) -> int:
-    with messages.status("comparing files with dvc.lock"):
-        is_stale = any(state.is_stale for state in stage_states(Path.cwd()))
+    with phases("comparing files with dvc.lock") as begin:
+        is_stale = any(state.is_stale for state in stage_states(Path.cwd(), begin))
     if is_stale:
         with opened(Path.cwd()) as pipeline:
             if status := _flow(pipeline, params, jobs):
