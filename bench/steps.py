@@ -39,17 +39,15 @@ GROUPS: dict[str, Groups] = {
         "comparing": [("herdbook/duplicates.py", "near_duplicates")],
     },
     "decontaminate": {
-        "runs of 13 words": [("herdbook/duplicates.py", "overlaps")],
-        "runs of 7 words": [("herdbook/steps/contamination.py", "highest_ratios")],
-        "runs of people's and tested text": [
-            ("herdbook/steps/contamination.py", "uncommon_ngrams"), ("herdbook/steps/contamination.py", "of"),
-        ],
+        "words": [("herdbook/words.py", "hashed_words")],
+        "runs of 13 words": [("herdbook/words.py", "owners_of_any")],
+        "runs of 7 words": [("herdbook/steps/contamination.py", "ratios_of")],
     },
 }  # fmt: skip
 ALL_GROUPS: Groups = {
     "reading": [("herdbook/files.py", "read_table")],
     "writing": [("herdbook/files.py", "write_table")],
-    "every row accounted for": [("herdbook/recipe.py", "_demand_balance"), ("herdbook/recipe.py", "_num_outside")],
+    "every row accounted for": [("herdbook/recipe.py", "_changes")],
 }
 
 

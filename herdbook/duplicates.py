@@ -1,23 +1,19 @@
 """Texts that repeat other texts: near-duplicates by word 3-shingles, and shared word n-grams.
 
-A word is a lower-cased run of letters, digits and underscores. Words become 64-bit BLAKE2b digests and
-n-grams a polynomial of these modulo 2**64, so results depend on the texts alone, not on Python's hash().
+Words and their n-grams are those of herdbook/words.py.
 Near-duplicates are found exactly, by prefix filtering (Bayardo, Ma, Srikant 2007, "Scaling up all pairs
 similarity search"): sets of Jaccard >= t must share one of their |s| - ceil(t |s|) + 1 rarest shingles."""
 
 import math
-import re
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-SHINGLE_WORDS = 3
+from herdbook.words import Hashes, Lookup, blocks, digest, hashed_ngrams, hashed_words, words_of
 
-_WORD = re.compile(r"\w+")
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a factor never loses bits
+SHINGLE_WORDS = 3
 
 
 def near_duplicates(texts: Sequence[str], jaccard: float) -> list[int | None]:
@@ -42,17 +38,16 @@ def matches(texts: Sequence[str], others: Sequence[str], jaccard: float) -> list
     return [shelf.first_like(number) is not None for number in range(len(texts))]
 
 
-def ngrams_of(texts: Sequence[str], n: int) -> NDArray[np.uint64]:
+def ngrams_of(texts: Sequence[str], n: int) -> Hashes:
     """The distinct word n-grams of all the texts as sorted 64-bit hashes; none spans two texts, nor comes of fewer than `n` words."""
-    return distinct_of(hashed_ngrams(words_of(texts), n)[0])
+    return distinct_of(hashed_ngrams(hashed_words(texts), n)[0])
 
 
-def overlaps(texts: Sequence[str], known: NDArray[np.uint64], n: int) -> list[bool]:
+def overlaps(texts: Sequence[str], known: Hashes, n: int) -> list[bool]:
     """For each text, whether it holds a word n-gram of `known` (sorted, from ngrams_of with the same `n`)."""
-    hashes, owners = hashed_ngrams(words_of(texts), n)
-    is_shared = np.zeros(len(texts), dtype=bool)
-    is_shared[owners[is_in(hashes, known)]] = True
-    return is_shared.tolist()
+    lookup = Lookup(known)
+    found = [lookup.owners_of_any(*hashed_ngrams(hashed_words(block), n), len(block)).tolist() for block in blocks(texts)]
+    return list(chain.from_iterable(found))
 
 
 class _Shelf:
@@ -95,12 +90,10 @@ class _Shelf:
 
 def _shingles(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
     """The distinct shingles of each text, the rarest first, as ranks; and how many ranks occur in one text only."""
-    words = words_of(texts)
-    hashes, owners = hashed_ngrams(words, SHINGLE_WORDS)
-    short = [number for number, found in enumerate(words) if len(found) < SHINGLE_WORDS]
-    whole = [_digest(" ".join(words[number]) or texts[number]) for number in short]
-    hashes = np.concatenate([hashes, np.array(whole, dtype=np.uint64)])
-    owners = np.concatenate([owners, np.array(short, dtype=np.int64)])
+    hashes, owners = hashed_ngrams(hashed_words(texts), SHINGLE_WORDS)
+    short = np.flatnonzero(np.bincount(owners, minlength=len(texts)) == 0)
+    whole = b"".join(digest((" ".join(words_of(texts[number])) or texts[number]).encode()) for number in short.tolist())
+    hashes, owners = np.concatenate([hashes, np.frombuffer(whole, dtype="<u8")]), np.concatenate([owners, short])
     distinct, ids = np.unique(hashes, return_inverse=True)
     pairs = distinct_of(owners * len(distinct) + ids)
     num_texts = np.bincount(pairs % max(len(distinct), 1), minlength=len(distinct))
@@ -115,40 +108,3 @@ def _shingles(texts: Sequence[str]) -> tuple[list[NDArray[np.int64]], int]:
 def distinct_of(values: NDArray) -> NDArray:
     """Each value once, sorted."""
     return np.unique(values, return_counts=True)[0]  # sorts; without counts numpy 2.4 hashes, 40 times slower
-
-
-def words_of(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text, lower-cased."""
-    return [_WORD.findall(text.lower()) for text in texts]
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-class _Digests(dict[str, int]):
-    def __missing__(self, word: str) -> int:
-        self[word] = _digest(word)
-        return self[word]
-
-
-def hashed_ngrams(words: Sequence[Sequence[str]], n: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The hash of every word n-gram, and the number of the text it stands in; same shape, in text order."""
-    lengths = np.array([len(found) for found in words], dtype=np.int64)
-    num_words = int(lengths.sum())
-    hashes = np.fromiter(map(_Digests().__getitem__, chain(*words)), dtype=np.uint64, count=num_words)
-    owners = np.repeat(np.arange(len(words)), lengths)
-    num_windows = max(num_words - n + 1, 0)
-    windows = np.zeros(num_windows, dtype=np.uint64)
-    for offset in range(n):
-        windows = windows * _BASE + hashes[offset : offset + num_windows]
-    is_whole = owners[:num_windows] == owners[num_words - num_windows :]
-    return windows[is_whole], owners[:num_windows][is_whole]
-
-
-def is_in(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """For each hash, whether it is among `known`, which is sorted."""
-    if not len(known):
-        return np.zeros(len(hashes), dtype=bool)
-    places = np.searchsorted(known, hashes)
-    return known[np.minimum(places, len(known) - 1)] == hashes

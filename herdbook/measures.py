@@ -5,6 +5,7 @@ number of the row that each stands in (0, 1, ...; ascending). A measure of nothi
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 
+_HASHED_TEXTS = 1 << 14  # in memory at once
 _REPEATED = (2, 3, 4)  # the n of rep-n
 
 
@@ -86,9 +88,17 @@ def compression_ratio(texts: Sequence[str]) -> float | None:
     return len(data) / len(pa.Codec("gzip", compression_level=9).compress(data, asbytes=True)) if data else None
 
 
-def exact_duplicate_share(texts: Sequence[str]) -> float | None:
-    """1 - distinct texts / texts."""
-    return 1 - len(set(texts)) / len(texts) if texts else None
+def exact_duplicate_share(texts: Sequence[str] | pa.ChunkedArray) -> float | None:
+    """1 - distinct texts / texts. Texts whose hash no other has are not compared, so memory is 24 bytes a text and the copies."""
+    column = texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([pa.array(texts, pa.string())])
+    if not len(column):
+        return None
+    blocks = (column.slice(start, _HASHED_TEXTS).to_pylist() for start in range(0, len(column), _HASHED_TEXTS))
+    hashes = np.fromiter(map(hash, chain.from_iterable(blocks)), dtype=np.int64, count=len(column))
+    _, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    is_alone = counts[places] == 1
+    num_distinct = int(np.count_nonzero(is_alone)) + pc.count_distinct(column.filter(pa.array(~is_alone)), mode="all").as_py()
+    return 1 - num_distinct / len(column)
 
 
 def mean(values: NDArray[np.float64], weights: NDArray | None = None) -> float | None:

@@ -8,14 +8,15 @@ two that do not agree with each other. Memory goes by sketches, and by the words
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from herdbook import duplicates
-from herdbook.duplicates import SHINGLE_WORDS, hashed_ngrams, words_of
+from herdbook.duplicates import SHINGLE_WORDS
+from herdbook.words import hashed_ngrams, hashed_words
 
 LEAST_FOUND = 0.95  # of the pairs just at the threshold; of more alike ones more
 
@@ -81,8 +82,9 @@ def _candidates(texts: Sequence[str], jaccard: float, num_permutations: int) -> 
 
 def _shingles(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
     """The shingles of each text, with repetitions; of a text of fewer words none, so that such texts are all compared."""
-    hashes, owners = hashed_ngrams(words_of(texts), SHINGLE_WORDS)
-    return np.split(hashes, np.searchsorted(owners, np.arange(1, len(texts))))
+    hashes, owners = hashed_ngrams(hashed_words(texts), SHINGLE_WORDS)
+    bounds = np.searchsorted(owners, np.arange(len(texts) + 1)).tolist()
+    return [hashes[start:end] for start, end in pairwise(bounds)]  # as np.split does, at a tenth of its time
 
 
 def _blocks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

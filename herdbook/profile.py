@@ -3,7 +3,8 @@
 A figure that cannot be computed (of no rows, of rows without a score) is null, so that a rule on it
 cannot be evaluated, and blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import compress, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from herdbook import measures
-from herdbook.duplicates import near_duplicates, overlaps
+from herdbook.duplicates import near_duplicates
 from herdbook.files import rounded
 from herdbook.params import Profile
 from herdbook.reference import SHARED_WORDS, Reference
+from herdbook.words import BLOCK_TEXTS, Lookup, hashed_ngrams, hashed_words
 
 Figures = dict[str, float | int | None]
+
+_ENCODED_ROWS = 1 << 10  # whose encodings are in memory at once: 8 KB for a row of 64 tokens
 
 
 class Tokenizer(Protocol):
@@ -37,8 +41,9 @@ def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: 
     Diversity is measured on the first params.num_rows rows in order of id: ids are hashes, so these
     are a uniform sample, and sets of other sizes compare; a row that a mixture reads again counts once there.
     `target_rows` is how many there should be."""
-    unique = rows.filter(pc.equal(rows["pass"], 0)) if "pass" in rows.column_names else rows
-    measured = unique.sort_by("id").slice(0, params.num_rows)
+    is_new, unique = _is_new(rows), rows.select(["id", "tokens", "text"])
+    unique = unique if is_new is None else unique.filter(is_new)
+    measured = _first(unique, params.num_rows)
     figures = {
         "num_rows": rows.num_rows,
         "num_tokens": pc.sum(rows["num_tokens"]).as_py() or 0,
@@ -53,6 +58,19 @@ def profile(rows: pa.Table, reference: Reference, tokenizer: Tokenizer, params: 
         **_ancestry(rows),
     }
     return {name: rounded(value) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def _is_new(rows: pa.Table) -> pa.ChunkedArray | None:
+    """Which rows are read for the first time; None where all are, as without a mixture that reads some again."""
+    is_new = pc.equal(rows["pass"], 0) if "pass" in rows.column_names else None
+    return None if is_new is None or pc.all(is_new, skip_nulls=False).as_py() else is_new
+
+
+def _first(rows: pa.Table, num_rows: int) -> pa.Table:
+    """The first rows in order of id; no others are copied."""
+    is_first = np.zeros(rows.num_rows, dtype=bool)
+    is_first[pc.sort_indices(rows["id"]).to_numpy()[:num_rows]] = True
+    return rows.filter(pa.array(is_first)).sort_by("id")
 
 
 def _diversity(measured: pa.Table, reference: Reference) -> Figures:
@@ -76,24 +94,34 @@ def _redundancy(rows: pa.Table, measured: pa.Table, jaccard: float) -> Figures:
     return {
         "repetition": measures.mean(measures.repetition(tokens, owners, measured.num_rows)),
         "compression_ratio": measures.compression_ratio(texts),
-        "exact_duplicate_share": measures.exact_duplicate_share(_texts(rows)),
+        "exact_duplicate_share": measures.exact_duplicate_share(pc.fill_null(rows["text"], "")),
         "near_duplicate_share": _share([first is not None for first in near_duplicates(texts, jaccard)]),
     }
 
 
 def _overlap(rows: pa.Table, reference: Reference) -> Figures:
-    synthetic = rows.filter(rows["model"].is_valid())
-    memorised = overlaps(_texts(synthetic), reference.train_ngrams, SHARED_WORDS)
-    return {
-        "contamination_share": _share(overlaps(_texts(rows), reference.held_out_ngrams, SHARED_WORDS)),
-        "memorisation_share": _share(memorised) if memorised else 0.0,
-    }
+    held_out, train = Lookup(reference.held_out_ngrams), Lookup(reference.train_ngrams)
+    is_contaminated: list[bool] = []
+    is_copied: list[bool] = []
+    for chunk in _chunks(rows, BLOCK_TEXTS):
+        ngrams = hashed_ngrams(hashed_words(_texts(chunk)), SHARED_WORDS)
+        is_contaminated += held_out.owners_of_any(*ngrams, chunk.num_rows).tolist()
+        is_copied += train.owners_of_any(*ngrams, chunk.num_rows).tolist()
+    memorised = list(compress(is_copied, rows["model"].is_valid().to_pylist()))
+    return {"contamination_share": _share(is_contaminated), "memorisation_share": _share(memorised) if memorised else 0.0}
 
 
 def _is_broken(rows: pa.Table, tokenizer: Tokenizer) -> list[bool]:
     """For each row, whether its text does not encode back to its tokens, marks aside."""
-    written = ([token for token in tokens or () if token != tokenizer.mark] for tokens in rows["tokens"].to_pylist())
-    return [found != tokens for found, tokens in zip(tokenizer.encode(_texts(rows)), written, strict=True)]
+    is_broken: list[bool] = []
+    for chunk in _chunks(rows, _ENCODED_ROWS):
+        tokens, owners = measures.flattened(chunk["tokens"])
+        is_said = tokens != tokenizer.mark
+        bounds = np.cumsum([0, *np.bincount(owners[is_said], minlength=chunk.num_rows)]).tolist()
+        said = tokens[is_said].tolist()
+        encoded = tokenizer.encode(_texts(chunk))
+        is_broken += [found != said[start:end] for found, (start, end) in zip(encoded, pairwise(bounds), strict=True)]
+    return is_broken
 
 
 def _likelihood(rows: pa.Table, reference: Reference) -> Figures:
@@ -119,6 +147,10 @@ def _ancestry(rows: pa.Table) -> Figures:
         "human_row_share": _share(is_human.tolist()),
         "human_token_share": measures.mean(is_human.astype(float), num_tokens),
     }
+
+
+def _chunks(rows: pa.Table, num_rows: int) -> Iterator[pa.Table]:
+    return (rows.slice(start, num_rows) for start in range(0, rows.num_rows, num_rows))
 
 
 def _texts(rows: pa.Table) -> list[str]:

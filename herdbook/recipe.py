@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
@@ -117,10 +118,8 @@ def curate(rows: pa.Table, steps: Steps, num_rows: int, material: Material) -> C
     num_added = num_remade = 0
     for name, step in steps:
         outcome = step.apply(survivors, material)
-        _demand_balance(name, survivors, outcome)
-        given = pa.concat_tables([outcome.kept.select(["id"]), outcome.rejected.select(["id"])])["id"]
-        num_added += _num_outside(outcome.kept["id"], survivors["id"])
-        num_remade += _num_outside(survivors["id"], given)
+        added, remade = _changes(name, survivors["id"], outcome)
+        num_added, num_remade = num_added + added, num_remade + remade
         reasons = [reason_of(name, fault) for fault in outcome.rejected["reason"].to_pylist()]
         all_rejected.append(outcome.rejected.set_column(REJECTED.get_field_index("reason"), "reason", pa.array(reasons, pa.string())))
         all_hands.append(outcome.hands.set_column(1, "step", pa.array([name] * outcome.hands.num_rows, pa.string())))
@@ -141,16 +140,22 @@ def curate(rows: pa.Table, steps: Steps, num_rows: int, material: Material) -> C
     )
 
 
-def _num_outside(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> int:
-    return len(ids) - (pc.sum(pc.is_in(ids, value_set=known.combine_chunks())).as_py() or 0)
+def _changes(name: str, given: pa.ChunkedArray, outcome: Outcome) -> tuple[int, int]:
+    """How many rows a step added to those `given`, and how many it remade.
 
-
-def _demand_balance(name: str, rows: pa.Table, outcome: Outcome) -> None:
-    """A step that loses a row, or brings one from nowhere, is a bug of the step."""
+    A step that loses a row, or brings one from nowhere, is a bug of the step."""
+    kept = outcome.kept["id"]
+    left = pa.chunked_array([*kept.chunks, *outcome.rejected["id"].chunks], pa.string())
+    places = pc.index_in(left, value_set=given.combine_chunks())
+    num_left = np.bincount(places.drop_null().to_numpy(), minlength=len(given))
+    gone = given.filter(pa.array(num_left == 0))
+    gone = gone.filter(pc.invert(pc.is_in(gone, value_set=left.combine_chunks()))).to_pylist() if len(gone) else []
+    added = kept.filter(pc.is_null(places.slice(0, len(kept)))).to_pylist()
+    new = left.filter(pc.is_null(places)).to_pylist()
     told = {parent for parents in outcome.hands["parents"].to_pylist() for parent in parents}
-    given, kept, rejected = (table["id"].to_pylist() for table in (rows, outcome.kept, outcome.rejected))
-    lost, strange = set(given) - set(kept) - set(rejected) - told, set(kept) - set(given) - set(outcome.hands["id"].to_pylist())
-    ids = [*kept, *rejected]
+    lost, strange = set(gone) - told, set(added) - set(outcome.hands["id"].to_pylist())
     assert not lost, f"step {name} loses rows: {sorted(lost)[:3]}"
     assert not strange, f"step {name} invents rows: {sorted(strange)[:3]}"
-    assert len(set(ids)) == len(ids), f"step {name} repeats rows"
+    is_repeated = num_left.max(initial=0) > 1 or len(set(new)) < len(new)
+    assert not is_repeated, f"step {name} repeats rows"
+    return len(added), len(gone)

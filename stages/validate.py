@@ -21,7 +21,7 @@ from herdbook.params import Params, read_params
 from herdbook.policy import read_policy
 from herdbook.profile import Figures, profile
 from herdbook.receipt import make_receipt, not_bred_receipt, policy_paths, training_data
-from herdbook.reference import read_reference
+from herdbook.reference import Reference, read_reference
 from herdbook.schema import ROWS, TRAINING
 from herdbook.tasks import accuracy, coverage, parse_task
 from herdbook.tasks.family import Family
@@ -56,7 +56,8 @@ def contract_frame(rows: pa.Table, passes: int = 1) -> "pd.DataFrame":
     seen = rows.select([name for name in _SEEN if name in rows.column_names])
     for name, column in derived.items():
         seen = seen.append_column(name, column)
-    return seen.to_pandas()
+    wide = [field.with_type(pa.int64()) if pa.types.is_integer(field.type) else field for field in seen.schema]
+    return seen.cast(pa.schema(wide)).to_pandas()  # numbers of fewer bits Great Expectations looks at one by one
 
 
 def profile_frame(figures: Figures) -> "pd.DataFrame":
@@ -66,14 +67,12 @@ def profile_frame(figures: Figures) -> "pd.DataFrame":
     return pd.DataFrame({name: [float("nan") if value is None else value] for name, value in figures.items()})
 
 
-def inspect(
-    kind: str, data: Mapping[str, Path], rows: pa.Table, figures: Figures, parameters: Mapping[str, Any], passes: int = 1
-) -> dict[str, Any]:
-    """The receipt of a dataset: its rows against the row contract, its profile against the profile policy."""
+def inspect(kind: str, data: Mapping[str, Path], frame: "pd.DataFrame", figures: Figures, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The receipt of a dataset: its contract_frame against the row contract, its profile against the profile policy."""
     from herdbook.gate import evaluate
 
     contract, bounds = (read_policy(path) for path in policy_paths(kind))
-    row_outcomes, row_used = evaluate(contract, contract_frame(rows, passes), parameters)
+    row_outcomes, row_used = evaluate(contract, frame, parameters)
     profile_outcomes, profile_used = evaluate(bounds, profile_frame(figures), parameters)
     return make_receipt(kind, data, row_outcomes + profile_outcomes, row_used | profile_used)
 
@@ -89,13 +88,24 @@ def answers(rows: pa.Table, family: Family) -> Figures:
     return {"answer_accuracy": rounded(accuracy(family, texts)), "problem_coverage": rounded(coverage(family, texts))}
 
 
-def validate_human(params: Params) -> None:
-    """Inspect the human training rows."""
-    rows = read_table(HUMAN_TRAIN, ROWS)
-    figures = profile(rows, read_reference(None), load_tokenizer(BASE_MODEL), params.profile)
+def measured(
+    path: Path, schema: pa.Schema, reference: Reference, params: Params, target_rows: int | None = None, passes: int = 1
+) -> tuple[Figures, "pd.DataFrame"]:
+    """The profile and the contract_frame of the rows in a file; the rows are gone when rules are put to these."""
+    rows = read_table(path, schema)
+    figures = profile(rows, reference, load_tokenizer(BASE_MODEL), params.profile, target_rows)
     if params.task:
         figures |= answers(rows, parse_task(params.task))
-    receipt = inspect("human", {"rows": HUMAN_TRAIN}, rows, figures, {})
+    frame = contract_frame(rows, passes)
+    del rows
+    pa.default_memory_pool().release_unused()  # the library that sees the frame takes as much again
+    return figures, frame
+
+
+def validate_human(params: Params) -> None:
+    """Inspect the human training rows."""
+    figures, frame = measured(HUMAN_TRAIN, ROWS, read_reference(None), params)
+    receipt = inspect("human", {"rows": HUMAN_TRAIN}, frame, figures, {})
     write_json(HUMAN_PROFILE, figures)
     write_json(HUMAN_RECEIPT, receipt)
 
@@ -107,23 +117,20 @@ def validate_generation(kind: str, place: Place, params: Params) -> None:
         write_json(place.profile(kind), not_bred_receipt(kind, stop))
         write_json(place.receipt(kind), not_bred_receipt(kind, stop))
         return
-    regime, reference, tokenizer = params.regimes[place.regime], read_reference(place), load_tokenizer(BASE_MODEL)
+    regime, reference = params.regimes[place.regime], read_reference(place)
+    passes = 1 + sum(step["name"] == "revise" for step in regime.recipe.steps)  # a teacher writes anew what a model wrote
     if kind == "training":
         data = training_data(place)
-        rows = read_table(data["rows"], TRAINING)
         mixture = regime.mixture if place.number else None  # the founder learns from human text alone
         gap = mixture_gap(read_json(data["making"])["mixture"], mixture)
-        figures = profile(rows, reference, tokenizer, params.profile) | {"mixture_gap": rounded(gap)}
+        figures, frame = measured(data["rows"], TRAINING, reference, params, passes=passes)
+        figures["mixture_gap"] = rounded(gap)
         parameters = references("human", read_json(HUMAN_PROFILE))
     else:
         data, target = {"rows": directory / "rows.parquet"}, rows_at(regime.recipe.num_rows, place.number)
-        rows = read_table(data["rows"], ROWS)
-        figures = profile(rows, reference, tokenizer, params.profile, target)
+        figures, frame = measured(data["rows"], ROWS, reference, params, target, passes)
         parameters = references("parent", read_json(place.profile("training"))) | {"target_rows": target}
-    if params.task:
-        figures |= answers(rows, parse_task(params.task))
-    passes = 1 + sum(step["name"] == "revise" for step in regime.recipe.steps)  # a teacher writes anew what a model wrote
-    receipt = inspect(kind, data, rows, figures, parameters, passes)
+    receipt = inspect(kind, data, frame, figures, parameters)
     write_json(place.profile(kind), figures)
     write_json(place.receipt(kind), receipt)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,16 +11,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import StrictBool, model_validator
 
-from herdbook.duplicates import distinct_of, hashed_ngrams, is_in, ngrams_of, overlaps, words_of
+from herdbook.duplicates import distinct_of, ngrams_of, overlaps
 from herdbook.params import Count, PositiveShare
 from herdbook.steps.heuristics import chunks, first_faults, texts
 from herdbook.steps.step import Filter, Material, Need, flagged
+from herdbook.words import Hashes, Lookup, Numbers, Words, hashed_ngrams, hashed_words
 
 COPIED_WORDS = 13  # phi-4's two sizes
 SHARED_WORDS = 7
-
-Hashes = NDArray[np.uint64]
-Numbers = NDArray[np.int64]
 
 
 class HeldOutOverlap(Filter):
@@ -66,14 +65,14 @@ class Decontaminate(Filter):
     def faults(self, rows: pa.Table, material: Material) -> list[str | None]:
         """See Filter."""
         tested = [*material.held_out, *material.benchmarks]
-        copied = uncommon_ngrams(tested, material.human, self.common_documents)
+        copied = Lookup(uncommon_ngrams(tested, material.human, self.common_documents))
         shelf = Shelf.of(tested)
         faults: list[str | None] = []
         for chunk in chunks(rows):
-            written = texts(chunk)
-            ratios = shelf.highest_ratios(written)
+            words = hashed_words(texts(chunk))
+            ratios = shelf.ratios_of(words, chunk.num_rows)
             found = {
-                "ngram_13": np.array(overlaps(written, copied, COPIED_WORDS), dtype=bool),
+                "ngram_13": copied.owners_of_any(*hashed_ngrams(words, COPIED_WORDS), chunk.num_rows),
                 "ngram_7": ratios >= self.contaminated_ratio,
                 "partial": (ratios >= self.partial_ratio) & self.drop_partial,
             }
@@ -84,11 +83,12 @@ class Decontaminate(Filter):
 def uncommon_ngrams(tested: Sequence[str], human: pa.Table, common_documents: int) -> Hashes:
     """The distinct 13-grams of the tested texts, sorted, less those of so many different documents of human rows."""
     known = ngrams_of(tested, COPIED_WORDS)
+    lookup = Lookup(known)
     documents = pc.rank(human["document"], tiebreaker="dense").to_numpy().astype(np.int64)  # a number for each
     found, owners, first = [known[:0]], [documents[:0]], 0
     for chunk in chunks(human):
-        hashes, places = hashed_ngrams(words_of(texts(chunk)), COPIED_WORDS)
-        is_tested = is_in(hashes, known)
+        hashes, places = hashed_ngrams(hashed_words(texts(chunk)), COPIED_WORDS)
+        is_tested = lookup.has(hashes)
         found.append(hashes[is_tested])
         owners.append(documents[first + places[is_tested]])
         first += chunk.num_rows
@@ -110,7 +110,7 @@ class Shelf:
     @classmethod
     def of(cls, tested: Sequence[str]) -> "Shelf":
         """The shelf of these texts."""
-        hashes, owners = hashed_ngrams(words_of(tested), SHARED_WORDS)
+        hashes, owners = hashed_ngrams(hashed_words(tested), SHARED_WORDS)
         ngrams, ids = np.unique(hashes, return_inverse=True)
         ids, holders = np.divmod(distinct_of(ids * len(tested) + owners), max(len(tested), 1))
         starts = np.searchsorted(ids, np.arange(len(ngrams) + 1))
@@ -118,21 +118,31 @@ class Shelf:
 
     def highest_ratios(self, rows: Sequence[str]) -> NDArray[np.float64]:
         """For each row the highest share of 7-grams that it and one text have in common, of those of the shorter; 0 where none."""
-        highest = np.zeros(len(rows))
-        for row, size, found in self._shared(rows):
+        return self.ratios_of(hashed_words(rows), len(rows))
+
+    def ratios_of(self, words: Words, num_rows: int) -> NDArray[np.float64]:
+        """The same of the words of so many rows."""
+        highest = np.zeros(num_rows)
+        for row, size, found in self._shared(*hashed_ngrams(words, SHARED_WORDS), num_rows):
             holders = np.concatenate([self.texts[self.starts[ngram] : self.starts[ngram + 1]] for ngram in found])
             holders, num_shared = np.unique(holders, return_counts=True)
             highest[row] = (num_shared / np.minimum(size, self.sizes[holders])).max()
         return highest
 
-    def _shared(self, rows: Sequence[str]) -> Iterator[tuple[int, int, Numbers]]:
+    def _shared(self, hashes: Hashes, owners: Numbers, num_rows: int) -> Iterator[tuple[int, int, Numbers]]:
         """Each row that has a 7-gram of the shelf: its place, its distinct 7-grams, and the places of those on the shelf."""
-        hashes, owners = hashed_ngrams(words_of(rows), SHARED_WORDS)
+        has_any = self.lookup.owners_of_any(hashes, owners, num_rows)[owners]
+        hashes, owners = hashes[has_any], owners[has_any]
         distinct, ids = np.unique(hashes, return_inverse=True)
         owners, ids = np.divmod(distinct_of(owners * len(distinct) + ids), max(len(distinct), 1))
-        sizes = np.bincount(owners, minlength=len(rows))
-        is_shared = is_in(distinct, self.ngrams)[ids]
+        sizes = np.bincount(owners, minlength=num_rows)
+        is_shared = self.lookup.has(distinct)[ids]
         places, owners = np.searchsorted(self.ngrams, distinct[ids[is_shared]]), owners[is_shared]
         hits, starts = np.unique(owners, return_index=True)
         for row, found in zip(hits.tolist(), np.split(places, starts[1:]), strict=False):
             yield row, int(sizes[row]), found
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """Of the n-grams."""
+        return Lookup(self.ngrams)

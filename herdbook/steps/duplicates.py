@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 
 from herdbook import duplicates, minhash
@@ -16,9 +18,9 @@ class ExactDuplicate(Filter):
 
     def faults(self, rows: pa.Table, material: Material) -> list[str | None]:
         """See Filter."""
-        texts = rows["text"].to_pylist()
-        first = {text: number for number, text in reversed(list(enumerate(texts)))}
-        return flagged([first[text] < number for number, text in enumerate(texts)])
+        encoded = pc.dictionary_encode(rows["text"], null_encoding="encode")
+        numbers = np.concatenate([[-1], *(chunk.indices.to_numpy() for chunk in encoded.chunks)])  # texts are numbered as they come
+        return flagged(numbers[1:] <= np.maximum.accumulate(numbers)[:-1])
 
 
 class _Alike(Filter):

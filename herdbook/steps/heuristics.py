@@ -4,7 +4,6 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -41,7 +40,8 @@ def texts(rows: pa.Table) -> list[str]:
 
 def first_faults(faults: Mapping[str, NDArray[np.bool_]]) -> list[str | None]:
     """For each row the first of the named faults that it has; None where it has none."""
-    return [next(compress(faults, has), None) for has in zip(*(fault.tolist() for fault in faults.values()), strict=True)]
+    names, has = [*faults, None], np.stack([*faults.values()])
+    return [names[place] for place in np.where(has.any(axis=0), has.argmax(axis=0), len(faults)).tolist()]
 
 
 def human_quantiles(values: NDArray[np.float64], shares: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
