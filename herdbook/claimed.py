@@ -21,7 +21,7 @@ def claimed() -> list[dict[str, Any]]:
         verdicts = {result["id"]: (result["digest"], result["verdict"], result["in_words"]) for result in judged}
     except (KeyError, TypeError) as error:
         raise FileError(f"{VERDICT_RECORD}: no list of verdicts; write it anew: dvc repro compare") from error
-    unjudged = "not judged as it stands: dvc repro compare" if judged else "not judged yet: herdbook run"
+    unjudged = "not judged as it stands: herdbook run" if judged else "not judged yet: herdbook run"
     found = []
     for claim in read_hypotheses(HYPOTHESES).claims:
         of_claim, last, result = standing(claim, registrations, now), last_of(claim.id, registrations), verdicts.get(claim.id)

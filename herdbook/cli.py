@@ -111,7 +111,7 @@ cli_hub.add_to(app)
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 1, Ctrl-C one line and 130."""
     try:
-        app()
+        app(prog_name="herdbook")  # also where python was started with the module
     except HerdbookError as error:
         print(f"herdbook: {error}", file=sys.stderr)
         sys.exit(1)

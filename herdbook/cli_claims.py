@@ -51,6 +51,7 @@ def register(ids: Ids = None, as_json: Json = False) -> None:
     from herdbook.registration import register as next_of
     from herdbook.results_before import evidence
 
+    _demand_project()
     with phases("registering") as begin:
         demand_grown(Path(), REGISTER)
         hypotheses, before, params, now = read_hypotheses(HYPOTHESES), read_register(), read_params(PARAMS), conditions(Path())
@@ -70,7 +71,17 @@ def register(ids: Ids = None, as_json: Json = False) -> None:
         return
     for one in made:
         print(one_line(_told(one)))
-    print(f"commit {JOURNAL} before you breed" if chosen else "nothing to register: each claim is registered as it stands")
+    if chosen:
+        print(f"commit {JOURNAL} before you breed")
+    elif hypotheses.claims:
+        print("nothing to register: each claim is registered as it stands")
+    else:
+        print(f"nothing to register: {HYPOTHESES} claims nothing")
+
+
+def _demand_project() -> None:
+    if not HYPOTHESES.is_file():
+        raise ClaimError(f"{HYPOTHESES}: not in {Path.cwd()}; run this in the folder of a project, which holds it")
 
 
 def _told(one: "Registration") -> str:
@@ -127,6 +138,7 @@ def claims(as_json: Json = False) -> None:
     Example: herdbook claims"""
     from herdbook.claimed import claimed
 
+    _demand_project()
     found = claimed()
     if as_json:
         print(json.dumps(found, sort_keys=True, indent=2))
@@ -154,6 +166,7 @@ def publish(ids: Ids = None, as_json: Json = False) -> None:
     from herdbook.journal import publish as core
     from herdbook.past import demand_grown
 
+    _demand_project()
     with phases("publishing") as begin:
         demand_grown(Path(), REGISTER)
         published = core(ids or [], begin)

@@ -123,4 +123,4 @@ def new(
         print(f"git: initialised, first commit {made.commit[:12]}")
     else:
         print(one_line(f"git: the folder lies in the repository {made.repository}, so none was initialised; commit it there"))
-    print(one_line(f"{made.folder}: made; cd {made.folder} && make run"))
+    print(one_line(f"{made.folder}: made; cd {made.folder}, claim what you expect (hypotheses.yaml, herdbook register), then herdbook run"))

@@ -105,7 +105,12 @@ def _python() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     """Packages that herdbook asks for itself must be as pinned: stages refuse others. The rest is told."""
     if not CONSTRAINTS.is_file():
-        yield Check("packages", "problem", f"no {CONSTRAINTS} here", "go to the folder of a project, or make one: herdbook new FOLDER")
+        yield Check(
+            "packages",
+            "problem",
+            f"no {CONSTRAINTS} here",
+            "go to the folder of a project, or in a checkout of Herdbook make one: herdbook new FOLDER",
+        )
         return
     pins, own = read_pins(CONSTRAINTS), _required()
     other = {name: (here, pin) for name, pin in pins.items() if (here := installed(name)) not in (None, pin)}
@@ -250,7 +255,9 @@ def _torch() -> Iterator[Check]:
         return
     capability, device = json.loads(done.stdout.splitlines()[-1])
     if capability == "AVX2":
-        yield Check("instruction set", "ok", "AVX2, to which stages are pinned: bytes as on other machines with it")
+        yield Check(
+            "instruction set", "ok", "AVX2, to which stages are pinned: a Llama has the bytes that it has on other machines with it"
+        )
     else:
         fix = "nothing to mend: compare figures, not digests, with other machines (docs/reproducibility.md)"
         yield Check("instruction set", "warning", f"{capability}, so bytes differ from those of machines with AVX2", fix)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from herdbook.errors import HerdbookError
+from herdbook.errors import CorpusError, HerdbookError
 from herdbook.experiment import NOTHING_CLAIMED
 from herdbook.files import strict_yaml, write_text, written_aside
 from herdbook.layout import BENCHMARKS, CORPUS, HYPOTHESES, PARAMS, PRETRAINED, REGISTER
@@ -94,7 +94,9 @@ A project of Herdbook: generations of language models bred on synthetic text, ev
 (`herdbook register`), `journal/` what became of claims. {corpus}
 
 The first `make run` installs the packages of `constraints.txt` into `.venv`; where Herdbook is installed, `herdbook run` needs no more.
-The code in `flows/`, `herdbook/` and `stages/` is a copy, to be changed here; it is under the licence in `LICENSE`.
+Comments name pages of `docs/`, which lie in the checkout of Herdbook that this was made from.
+The code in `flows/`, `herdbook/` and `stages/` is a copy, to be changed here, and in this folder `herdbook` runs it; it is under the
+licence in `LICENSE`.
 """
 
 
@@ -144,7 +146,10 @@ def _documents(corpus: Path, licence: str | None, begin: Begin) -> "pa.Table":
     """What the new project's herdbook corpus will gather."""
     from herdbook.corpus import gather
 
-    return gather(_source(corpus.as_posix(), licence), begin=begin)
+    try:
+        return gather(_source(corpus.as_posix(), licence), begin=begin)
+    except CorpusError as error:  # there is no params.yaml yet that could name another
+        raise CorpusError(str(error).replace("set corpus.path to", "name with --corpus")) from error
 
 
 def _source(path: str, licence: str | None) -> Corpus:

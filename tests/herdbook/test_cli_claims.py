@@ -49,6 +49,13 @@ def test_register_records_a_claim_whose_results_exist_and_says_what_that_means(r
     assert told()[0]["exploratory_because"] == ["results existed when it was registered: dvc.lock records train@replace-s3-g1"]
 
 
+@pytest.mark.parametrize("command", ["register", "claims", "publish"])
+def test_outside_a_project_each_command_says_where_to_run_it(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClaimError, match=r"hypotheses\.yaml: not in .*; run this in the folder of a project"):
+        said(command)
+
+
 def test_register_takes_all_that_is_not_registered_as_it_stands(root):
     said("register")
     assert said("register") == "nothing to register: each claim is registered as it stands\n"

@@ -1,6 +1,8 @@
 import json
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -158,3 +160,21 @@ def test_a_folder_name_that_means_markup_is_only_a_name():
     text = new_project._readme("[x](javascript:y)\n# z", None)
     assert text.startswith("# -x--javascript-y--- z\n")
     assert yaml.safe_load(parameters(PARAMS, False, {"corpus": {"path": "a: b\n#c"}}))["corpus"]["path"] == "a: b\n#c"
+
+
+def test_the_command_that_is_installed_runs_the_code_that_lies_in_a_project(made, tmp_path):
+    root = tmp_path / "changed"
+    shutil.copytree(made.folder, root, symlinks=True)
+    path = root / "herdbook/cli.py"
+    path.write_text(path.read_text().replace("Breed generations", "Rear generations"))
+    told = {}
+    for folder in (made.folder, root, tmp_path):
+        command = [Path(sys.executable).with_name("herdbook"), "--help"]
+        told[folder] = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    assert "Rear generations" in told[root]
+    assert "Breed generations" in told[made.folder] == told[tmp_path]
+
+
+def test_a_folder_that_is_none_is_told_by_the_option_that_named_it(tmp_path):
+    with pytest.raises(CorpusError, match=r"texts: not a folder; name with --corpus a folder of"):
+        create(ROOT, tmp_path / "herd", tmp_path / "texts")
