@@ -33,6 +33,7 @@ def of_rows() -> list[Line]:
     found = [
         Line(f"validate {kind}", _points({size: one[kind] for size, one in validate["sets"].items() if kind in one}), growth["ours"])
         for kind, growth in validate["growth_exponents"].items()
+        if "ours" in growth
     ]
     found.append(Line("blend", _points(blend["sets"]), blend["growth_exponents"]["ours"]))
     for step, growth in steps["growth_exponents"].items():

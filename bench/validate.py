@@ -1,12 +1,14 @@
 """The inspection of a set beside the same checks and measures written in pandas and in polars, from reading the rows to the verdict.
 
-`python -m bench.validate [--sizes 1000 ...] [--kinds training offspring]` writes bench/validate.json: seconds and CPU seconds of the
-stage (stages/validate.py) and of bench/by_pandas.py and bench/by_polars.py in turn, peak memory, where the stage's time goes, and the
-exponent of growth from 10,000 rows on. Before anything is timed, the three must have found the same profile, verdicts and digests."""
+`python -m bench.validate [--sizes 1000 ...] [--kinds training offspring] [--others pandas polars]` writes bench/validate.json: seconds
+and CPU seconds of the stage (stages/validate.py) and of bench/by_pandas.py and bench/by_polars.py in turn, peak memory, where the
+stage's time goes, and the exponent of growth from 10,000 rows on. Before anything is timed, the three must have found the same profile,
+verdicts and digests."""
 
 import argparse
 import contextlib
 import importlib
+import itertools
 import json
 import math
 import sys
@@ -100,14 +102,14 @@ def alike(one: float | None, other: float | None) -> bool:
     return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-8, abs_tol=1e-12))
 
 
-def measured(num_rows: int, kinds: list[str]) -> dict[str, Any]:
+def measured(num_rows: int, kinds: list[str], others: list[str]) -> dict[str, Any]:
     """All measurements of one size."""
     found: dict[str, Any] = {"num_rows": num_rows}
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         made.build("validate", num_rows)
         folder = Path(name)
         for kind in kinds:
-            ways = {way: partial(child, "bench.validate", folder, way, kind) for way in (OURS, *OTHERS)}
+            ways = {way: partial(child, "bench.validate", folder, way, kind) for way in (OURS, *others)}
             for way in ways:
                 ways[way]()
                 if way != OURS:
@@ -124,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
+    parser.add_argument("--others", nargs="+", default=OTHERS, choices=OTHERS)
     parser.add_argument("--child", nargs=2, metavar=("WAY", "KIND"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -131,8 +134,10 @@ def main() -> None:
         return
     sets = read_json(FOUND)["sets"] if FOUND.exists() else {}
     for size in args.sizes:
-        sets[str(size)] = {**sets.get(str(size), {}), **measured(size, args.kinds)}
-    growths = {kind: growth({size: one[kind] for size, one in sets.items() if kind in one}, (OURS, *OTHERS)) for kind in KINDS}
+        sets[str(size)] = {**sets.get(str(size), {}), **measured(size, args.kinds, args.others)}
+    growths: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+    for kind, way in itertools.product(KINDS, (OURS, *OTHERS)):
+        growths[kind] |= growth({size: one[kind] for size, one in sets.items() if way in one.get(kind, {})}, (way,))
     write_json(FOUND, {"machine": machine(), "sets": sets, "growth_exponents": growths})
 
 

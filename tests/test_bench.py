@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import bars, rounds, smollm2
+from bench import bars, growth, rounds, smollm2
 from bench.bars import BARS, Bar, page
 
 ROOT = Path(__file__).parents[1]
@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[1]
 def test_the_page_is_that_of_the_committed_files(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert (ROOT / bars.FOUND).read_text() == page(), "write it anew: python -m bench.bars"
+
+
+def test_the_picture_of_growth_is_that_of_the_committed_files(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert (ROOT / growth.FOUND).read_text() == growth.svg(), "draw it anew: python -m bench.growth"
 
 
 @pytest.mark.parametrize(

@@ -261,9 +261,10 @@ def clone(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def herd(clone):
-    """The project that the tutorial makes, with one generation less, to be quick."""
-    smaller = """python - <<'END'
+def herd(clone, bred):
+    """The project that the tutorial makes, with one generation less and the calibrations of the miniature, to be quick."""
+    smaller = f"cp -r {bred}/.dvc/cache .dvc/ && cp -r {bred}/.prefect .\n"
+    smaller += """python - <<'END'
 from pathlib import Path
 path = Path("params.yaml")
 text = path.read_text().replace("[g0, g1, g2]", "[g0, g1]").replace("[g1, g2]", "[g1]").replace("- {parent: g1, child: g2}\\n", "")
