@@ -35,7 +35,7 @@ def test_the_minutes_that_both_runners_take_are_those_measured():
     flow, repro = (round(measured[name]["wall_seconds"] / 60) for name in ("flow", "dvc_repro"))
     assert f"breeds for {flow} minutes" in README
     assert f"one after another: {repro} minutes" in README
-    assert measured["is_lock_identical"]
+    assert measured["is_lock_unchanged"]
 
 
 @pytest.mark.parametrize(
