@@ -95,8 +95,8 @@ A project of Herdbook: generations of language models bred on synthetic text, ev
 
 The first `make run` installs the packages of `constraints.txt` into `.venv`; where Herdbook is installed, `herdbook run` needs no more.
 Comments name pages of `docs/`, which lie in the checkout of Herdbook that this was made from.
-The code in `flows/`, `herdbook/` and `stages/` is a copy, to be changed here, and in this folder `herdbook` runs it; it is under the
-licence in `LICENSE`.
+The code in `flows/`, `herdbook/` and `stages/` is a copy, to be changed here; it is under the licence in `LICENSE`. Stages and
+`python -m herdbook` run it; `herdbook` alone is the command of whichever checkout was installed, as an auditor wants it.
 """
 
 
