@@ -29,6 +29,7 @@ from herdbook.phases import phases
 from herdbook.run import CALIBRATION_FAILED, LINEAGES_STOPPED, demand_ready, sweep
 from herdbook.staleness import stage_states
 from herdbook.summary import calibration_table, closing_table, num_stopped, verdict_lines
+from stages.__main__ import start_preloaded
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -49,6 +50,7 @@ def _run(params: Params, jobs: int) -> int:
     with phases("comparing files with dvc.lock") as begin:
         is_stale = any(state.is_stale for state in stage_states(Path.cwd(), begin))
     if is_stale:
+        start_preloaded()  # it imports while the pipeline is read and Prefect starts
         with opened(Path.cwd()) as pipeline:
             if status := _flow(pipeline, params, jobs):
                 return status
@@ -79,11 +81,12 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int) -> int:
     """Breed as a flow run; the exit status."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # people get the bar, Prefect gets the logs
     outcome: Outcome[str] = Outcome()
-    with messages.status("starting Prefect") as status, reporting(Path.cwd()):
+    with messages.status("starting Prefect") as status, reporting(Path.cwd()) as api:
         from prefect import flow
 
         from flows.breed import breed_over, run_name
 
+        api.wait()
         status.stop()
         with followed(messages, len(pipeline.plan)) as follow:
 

@@ -35,29 +35,32 @@ def serve(root: Path, port: int) -> None:
     """Serve until interrupted. Raises HerdbookError where the port is taken or prefect.yaml cannot be read."""
     entries = read_deployments(root / DEPLOYMENTS)
     os.environ.update(settings(root))
-    with started(root, ui=True, port=port) as url, announced(root, url):
-        from prefect import flow, serve
-        from prefect.client.schemas.actions import DeploymentScheduleCreate
-        from prefect.client.schemas.objects import ConcurrencyLimitConfig
-        from prefect.client.schemas.schedules import CronSchedule
+    with started(root, ui=True, port=port) as api:
+        from prefect import serve
 
-        print(f"Prefect: {url.removesuffix('/api')} (Ctrl-C ends it)", flush=True)
-        deployments: Any = [
-            flow.from_source(str(root), entry["entrypoint"]).to_deployment(  # type: ignore[union-attr]
-                entry["name"],
-                description=entry.get("description"),
-                parameters=entry.get("parameters"),
-                concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]) if "concurrency_limit" in entry else None,
-                schedules=[
-                    DeploymentScheduleCreate(
-                        schedule=CronSchedule(cron=s["cron"], timezone=s.get("timezone", "UTC")), active=s.get("active", True)
-                    )
-                    for s in entry["schedules"]
-                ],
-            )
-            for entry in entries
-        ]
-        serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
+        api.wait()
+        with announced(root, api.url):
+            print(f"Prefect: {api.url.removesuffix('/api')} (Ctrl-C ends it)", flush=True)
+            serve(*[_deployment(root, entry) for entry in entries], pause_on_shutdown=False, print_starting_message=False)
+
+
+def _deployment(root: Path, entry: dict[str, Any]) -> Any:
+    from prefect import flow
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig
+    from prefect.client.schemas.schedules import CronSchedule
+
+    source: Any = flow.from_source(str(root), entry["entrypoint"])
+    return source.to_deployment(
+        entry["name"],
+        description=entry.get("description"),
+        parameters=entry.get("parameters"),
+        concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]) if "concurrency_limit" in entry else None,
+        schedules=[
+            DeploymentScheduleCreate(schedule=CronSchedule(cron=s["cron"], timezone=s.get("timezone", "UTC")), active=s.get("active", True))
+            for s in entry["schedules"]
+        ],
+    )
 
 
 def main() -> int:

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,17 @@ def settings(root: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Api:
+    """An API of Prefect; one that was just started answers when `wait` returns, which may raise HerdbookError."""
+
+    url: str
+    wait: Callable[[], object] = lambda: None
+
+
 @contextmanager
-def reporting(root: Path) -> Iterator[str]:
-    """Point Prefect at an API, and yield its URL: the one that PREFECT_API_URL names, else that of
+def reporting(root: Path) -> Iterator[Api]:
+    """Point Prefect at an API, and yield it: the one that PREFECT_API_URL names, else that of
     `make serve` where it runs in this checkout, else one that lives as long as this block."""
     given = os.environ.get("PREFECT_API_URL")
     os.environ.update({name: value for name, value in settings(root).items() if not (given and name == "PREFECT_HOME")})
@@ -60,17 +69,17 @@ def reporting(root: Path) -> Iterator[str]:
         raise HerdbookError(f"{given}: no Prefect server answers there; start it, or unset PREFECT_API_URL to do without")
     if url := given or _served(root):
         os.environ["PREFECT_API_URL"] = url
-        yield url
+        yield Api(url)
         return
-    with started(root, ui=False) as url:
-        yield url
+    with started(root, ui=False) as api:
+        yield api
 
 
 @contextmanager
-def started(root: Path, ui: bool, port: int = 0) -> Iterator[str]:
-    """Run an API on loopback, with UI and scheduler or without both; the URL of the API. Port 0 is any free one.
+def started(root: Path, ui: bool, port: int = 0) -> Iterator[Api]:
+    """Run an API on loopback, with UI and scheduler or without both. Port 0 is any free one.
 
-    PREFECT_API_URL names it while it runs. Raises HerdbookError where the port is taken, or where it does not start."""
+    PREFECT_API_URL names it while it runs. Raises HerdbookError where the port is taken."""
     home = root / HOME
     home.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -92,8 +101,7 @@ def started(root: Path, ui: bool, port: int = 0) -> Iterator[str]:
         )  # fmt: skip
     os.environ["PREFECT_API_URL"] = f"{base}/api"
     try:
-        _wait_until_healthy(f"{base}/api", process, log)
-        yield f"{base}/api"
+        yield Api(f"{base}/api", lambda: _wait_until_healthy(f"{base}/api", process, log))
     finally:
         os.environ.pop("PREFECT_API_URL", None)
         _stop(process)

@@ -1,16 +1,15 @@
 """One preloaded process whose forks run stages, so that start-up does not dominate.
 
 Importing torch, transformers and Great Expectations costs 6 to 9 s of CPU; a fork that has them costs
-0.05 s. Each fork imports this project's own modules anew, and the few that the process itself runs are
-part of its name, so an edit is always seen. It belongs to one user, one checkout and one set of installed packages, starts on
-demand, and ends when idle. A fork ends when its caller does."""
+0.05 s. This project's own modules are imported too, and their text is part of the process's name, so an edit is always
+seen. It belongs to one user, one checkout and one set of installed packages, starts on demand, and ends when idle. A fork
+ends when its caller does."""
 
 import contextlib
 import ctypes
 import fcntl
 import gc
 import hashlib
-import importlib
 import json
 import os
 import selectors
@@ -34,10 +33,7 @@ _START_SECONDS = 120  # a loaded machine takes a while to import everything; con
 _REQUEST_BYTES = 1 << 20
 _ANSWER = struct.Struct("!iqd")  # exit status, peak resident bytes, CPU seconds
 USAGE = "HERDBOOK_USAGE"  # names a file that is to be told what a stage used
-_LAUNCHER = (
-    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
-    "stages/__init__.py", "stages/__main__.py",
-)  # fmt: skip
+_CODE = ("herdbook", "stages")  # a fork has what the process imported of them, so it serves this text of theirs only
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 
 
@@ -48,10 +44,9 @@ def socket_path(root: Path) -> Path:
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
         raise HerdbookError(f"{folder}: must be a folder of yours with mode 0700; remove it, or set HERDBOOK_COLD=1")
-    # The launcher and what it imports live on in every fork, so the process serves these bytes of them only.
-    launcher = [path.read_bytes().hex() for path in map(Path, _LAUNCHER) if path.is_file()]
+    code = [f"{path.relative_to(root)}\0{path.read_bytes().hex()}" for name in _CODE for path in sorted((root / name).rglob("*.py"))]
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *launcher]).encode())
+    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *code]).encode())
     path = folder / f"{key.hexdigest()[:16]}.sock"
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise HerdbookError(f"{path}: too long for a socket (at most {_SOCKET_PATH_BYTES} bytes); set XDG_RUNTIME_DIR to a shorter folder")
@@ -96,6 +91,11 @@ def call(argv: Sequence[str], server: Sequence[str], environment: dict[str, str]
     return int(status) if status >= 0 else 128 - int(status)
 
 
+def start(server: Sequence[str], environment: dict[str, str]) -> None:
+    """Start the preloaded process where none runs, and do not wait for its imports."""
+    _connect(socket_path(Path.cwd()), server, environment).close()
+
+
 def tell_usage(environment: Mapping[str, str], peak_memory_bytes: int, cpu_seconds: float) -> None:
     """Write what a stage used to the file that the environment names, if it names one."""
     if path := environment.get(USAGE):
@@ -135,15 +135,17 @@ def _try_connect(path: Path) -> socket.socket | None:
 # The preloaded process.
 
 
-def serve(path: Path, preloaded: Sequence[str], run: Callable[[list[str]], int]) -> int:
-    """Listen at `path`, import `preloaded`, then fork `run(argv)` for each caller until idle."""
+def serve(path: Path, preload: Callable[[], object], run: Callable[[list[str]], int]) -> int:
+    """Listen at `path`, call `preload`, then fork `run(argv)` for each caller until idle."""
     listener = socket.socket(socket.AF_UNIX)
     os.umask(0o177)
     listener.bind(str(path))
     listener.listen(256)
     os.umask(0o022)
-    for name in preloaded:
-        importlib.import_module(name)
+    preload()
+    if path != socket_path(Path.cwd()):  # edited meanwhile: who knows which text was imported
+        path.unlink(missing_ok=True)
+        return 1
     gc.collect()
     gc.freeze()  # the forks share these pages as long as nobody counts references in them
     signal.signal(signal.SIGINT, signal.SIG_IGN)

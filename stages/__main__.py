@@ -13,6 +13,7 @@ from herdbook import numeric, warm
 from herdbook.errors import HerdbookError
 from herdbook.layout import CODE, stage_names
 
+_SERVER = (sys.executable, "-m", "stages", "--serve")
 PRELOADED = (
     "torch",
     "transformers.models.llama.modeling_llama",
@@ -24,6 +25,20 @@ PRELOADED = (
     "pydantic",
     "yaml",
 )
+_COMPUTING = ("herdbook.code", "herdbook.models", "herdbook.sampler", "herdbook.training")  # what stages import when they run
+
+
+def preload() -> None:
+    """Import what stages use, and have transformers make what it makes once a process, before it reads or writes a model."""
+    for name in (*PRELOADED, *_COMPUTING, *(f"stages.{name}" for name in stage_names(Path.cwd()))):
+        importlib.import_module(name)
+    importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
+
+
+def start_preloaded() -> None:
+    """Start the process that stages are forked from, where they are to be, and do not wait for it."""
+    if not os.environ.get("HERDBOOK_COLD"):
+        warm.start(_SERVER, numeric.pinned(dict(os.environ)))
 
 
 def run_stage(argv: list[str]) -> int:
@@ -46,7 +61,7 @@ def main() -> int:
     """Choose where the stage runs."""
     argv = sys.argv[1:]
     if argv[:1] == ["--serve"]:
-        return warm.serve(Path(argv[1]), PRELOADED, run_stage)
+        return warm.serve(Path(argv[1]), preload, run_stage)
     names = stage_names(Path(__file__).parents[1])
     if not argv or argv[0] not in names:
         print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names)}; found {argv[:1]}", file=sys.stderr)
@@ -54,7 +69,7 @@ def main() -> int:
     environment = numeric.pinned(dict(os.environ))
     if not environment.get("HERDBOOK_COLD"):
         try:
-            return warm.call(argv, [sys.executable, "-m", "stages", "--serve"], environment)
+            return warm.call(argv, _SERVER, environment)
         except HerdbookError as error:
             print(f"{' '.join(argv)}: {error}", file=sys.stderr)
             return 1

@@ -20,8 +20,9 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from flows.server import started
-with started(Path(sys.argv[1]), ui=False) as url:
-    Path(sys.argv[1], "url").write_text(url)
+with started(Path(sys.argv[1]), ui=False) as api:
+    api.wait()
+    Path(sys.argv[1], "url").write_text(api.url)
     time.sleep(300)
 """
 
@@ -90,8 +91,9 @@ def test_an_api_that_the_user_names_is_used_with_the_user_s_own_home(tmp_path, m
     for name in set(server.settings(tmp_path)) - {"PREFECT_HOME"}:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(name, "")  # so that it is put back
-    with server.reporting(tmp_path) as url:
-        assert url == "http://127.0.0.1:1/api"
+    with server.reporting(tmp_path) as api:
+        api.wait()
+        assert api.url == "http://127.0.0.1:1/api"
         assert os.environ["PREFECT_HOME"] == "theirs"
         assert os.environ["DO_NOT_TRACK"] == "1"
     assert not Path(tmp_path, ".prefect").exists()

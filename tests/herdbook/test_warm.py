@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from herdbook import warm
-from herdbook.code import closure
 from herdbook.errors import HerdbookError
 from tests.pipeline import ROOT
 
 # A preloaded process of our own, that preloads nothing heavy and runs a few words.
 SERVER = """
-import os, sys, time, json
+import importlib, os, sys, time, json
 from pathlib import Path
 from herdbook import warm
 def run(argv):
@@ -31,12 +30,16 @@ def run(argv):
         Path(argv[1]).write_text(str(os.getpid()))
         time.sleep(60)
     raise ValueError("a bug")
-sys.exit(warm.serve(Path(sys.argv[1]), ["decimal"], run))
+sys.exit(warm.serve(Path(sys.argv[1]), lambda: importlib.import_module("decimal"), run))
 """
 CALLER = """
 import os, sys
 from herdbook import warm
-sys.exit(warm.call(sys.argv[2:], [sys.executable, sys.argv[1]], dict(os.environ)))
+server = [sys.executable, sys.argv[1]]
+if sys.argv[2:] == ["ahead"]:
+    warm.start(server, dict(os.environ))
+else:
+    sys.exit(warm.call(sys.argv[2:], server, dict(os.environ)))
 """
 
 
@@ -166,23 +169,38 @@ def test_checkouts_do_not_share_a_process(tmp_path, run_dir, monkeypatch):
     assert warm.socket_path(tmp_path / "a") != warm.socket_path(tmp_path / "b")
 
 
-def test_an_edit_to_the_launcher_s_own_modules_is_served_by_another_process(tmp_path, run_dir, monkeypatch):
+@pytest.mark.parametrize("module", ["herdbook/numeric.py", "herdbook/steps/length.py", "stages/train.py"])
+def test_an_edit_is_served_by_another_process(tmp_path, run_dir, monkeypatch, module):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(run_dir))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "herdbook").mkdir()
-    (tmp_path / "herdbook/numeric.py").write_text("SEED = 1")
+    (tmp_path / module).parent.mkdir(parents=True)
+    (tmp_path / module).write_text("SEED = 1")
     before = warm.socket_path(tmp_path)
-    (tmp_path / "herdbook/numeric.py").write_text("SEED = 2")
-    assert warm.socket_path(tmp_path) != before
+    (tmp_path / module).write_text("SEED = 2")
+    edited = warm.socket_path(tmp_path)
+    (tmp_path / module).rename((tmp_path / module).with_name("other.py"))
+    assert len({before, edited, warm.socket_path(tmp_path)}) == 3
+
+
+def test_an_edit_while_the_process_imports_ends_it(tmp_path, run_dir):
+    (tmp_path / "stages").mkdir()
+    editing = """
+import sys
+from pathlib import Path
+from herdbook import warm
+path = warm.socket_path(Path.cwd())
+status = warm.serve(path, lambda: Path("stages/train.py").write_text("SEED = 2"), lambda argv: 0)
+sys.exit(status if not path.exists() else 7)
+"""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(run_dir), "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", editing], cwd=tmp_path, env=environment, timeout=60, check=False).returncode == 1
+
+
+def test_a_process_that_is_started_ahead_serves_the_first_call(caller, tmp_path):
+    assert finish(caller("ahead")) == (0, "", "")
+    (server,) = subprocess.run(["pgrep", "-f", f"{tmp_path}/server.py .*sock"], capture_output=True, text=True).stdout.split()
+    assert json.loads(finish(caller("say", "0"))[1])["server"] == int(server)
 
 
 def test_a_runtime_folder_that_does_not_exist_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
     assert not warm.socket_path(tmp_path).is_relative_to(tmp_path)
-
-
-def test_what_the_launcher_keeps_is_all_it_imports():
-    """What stages/__main__.py imports of this project lives on in every fork."""
-    imported = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / "stages/__main__.py", ROOT)}
-    kept = imported | {"herdbook/__init__.py", "stages/__init__.py"}
-    assert set(warm._LAUNCHER) == kept
