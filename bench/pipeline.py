@@ -1,52 +1,105 @@
-"""The default pipeline, cold: the flow beside plain `dvc repro`, each in a fresh clone of this commit.
+"""The default pipeline, cold, each way in a fresh clone of this commit: the flow, plain `dvc repro`, and the stages alone.
 
-`python -m bench.pipeline` writes bench/pipeline.json: wall seconds of both, their ratio, and whether each leaves the dvc.lock of
-its commit as it is (three quarters of an hour on two cores)."""
+`python -m bench.pipeline [flow] [dvc_repro in_one_process]` writes bench/pipeline.json: wall seconds of the flow on all cores, and,
+side by side with a core each, of `dvc repro` and of the same stages one after another in one process, where their CPU seconds are
+told by kind of stage; and whether each leaves the dvc.lock of its commit as it is (half an hour on two cores). What stages take
+there, over the cores, is the least that a run could take."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from bench.machine import machine
 from herdbook.files import digest, read_json, write_json
+from herdbook.numeric import pinned
 
 ROOT = Path(__file__).parents[1]
 FOUND = Path("bench/pipeline.json")
 STOPPED = 3  # the flow's exit status where a gate ended a lineage
-COMMANDS = {"flow": ["-m", "flows"], "dvc_repro": ["-m", "dvc", "repro"]}
+FLOW, REPRO, ALONE = "flow", "dvc_repro", "in_one_process"
+COMMANDS = {FLOW: ["-m", "flows"], REPRO: ["-m", "dvc", "repro"], ALONE: ["-m", "bench.pipeline", "--here"]}
 
 
-def cold(name: str, folder: Path) -> dict:
-    """Run one of COMMANDS in a fresh clone; its wall time, the digests of the lock before and after, and the cores that it might use."""
-    clone = folder / name
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    committed = digest(clone / "dvc.lock")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run([sys.executable, "-m", "herdbook", "corpus"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL)
-    begun = time.monotonic()
-    with (folder / f"{name}.log").open("w") as log:
-        done = subprocess.run([sys.executable, *COMMANDS[name]], cwd=clone, env=environment, stdout=log, stderr=log, check=False)
-    seconds = time.monotonic() - begun
-    assert done.returncode in (0, STOPPED), (folder / f"{name}.log").read_text()[-3000:]
-    return {"wall_seconds": round(seconds), "committed_lock": committed, "dvc_lock": digest(clone / "dvc.lock"), "machine": machine()}
+class Run:
+    """A run of one of COMMANDS in a fresh clone, on the cores given."""
+
+    def __init__(self, name: str, folder: Path, cores: set[int]) -> None:
+        self.name, self.cores, self.clone, self.log = name, cores, folder / name, folder / f"{name}.log"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(self.clone)], check=True)
+        self.committed = digest(self.clone / "dvc.lock")
+        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        made = [sys.executable, "-m", "herdbook", "corpus"]
+        subprocess.run(made, cwd=self.clone, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Begin; the clock starts."""
+        self.begun = time.monotonic()
+        environment = pinned(self.environment) if self.name == ALONE else self.environment
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *COMMANDS[self.name]], cwd=self.clone, env=environment, stdout=log, stderr=log,
+                preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
+            )  # fmt: skip
+
+    def end(self) -> dict[str, Any]:
+        """Wait; what it took, and the digests of the lock before and after."""
+        status = self.process.wait()
+        seconds = time.monotonic() - self.begun
+        assert status in (0, STOPPED), self.log.read_text()[-3000:]
+        took = json.loads(self.log.read_text().splitlines()[-1]) if self.name == ALONE else {"wall_seconds": round(seconds)}
+        on = {**machine(), "cores": len(self.cores)}
+        return {**took, "committed_lock": self.committed, "dvc_lock": digest(self.clone / "dvc.lock"), "machine": on}
+
+
+def stages_alone() -> None:
+    """Run every stage in this process, in the working directory, and print what they took, less what DVC does between them."""
+    from flows.pipeline import opened
+    from stages.__main__ import preload, run_stage
+
+    preload()
+    wall, used = 0.0, defaultdict[str, float](float)
+    with opened(Path.cwd()) as pipeline:
+        for name in pipeline.plan:
+            if not pipeline.is_changed(name):
+                continue
+            if pipeline.take(name):
+                begun, before = time.monotonic(), time.process_time()
+                assert run_stage(pipeline.command_of(name).split()[3:]) == 0, name
+                wall += time.monotonic() - begun
+                used[name.partition("@")[0]] += time.process_time() - before
+            pipeline.record(name)
+    kinds = {kind: round(seconds, 1) for kind, seconds in sorted(used.items(), key=lambda one: -one[1])}
+    print(json.dumps({"wall_seconds": round(wall), "cpu_seconds": round(sum(used.values())), "cpu_seconds_by_stage": kinds}))
 
 
 def main() -> None:
-    """Measure and write bench/pipeline.json; with the name of one of COMMANDS only that, beside what is known of the other."""
+    """Measure and write bench/pipeline.json; with names of COMMANDS only those, beside what is known of the others."""
     found = read_json(FOUND) if FOUND.exists() else {}
+    names, cores = sys.argv[1:] or list(COMMANDS), sorted(os.sched_getaffinity(0))
+    assert len(cores) > 1, "one core: the two that run side by side would slow each other down"
     with tempfile.TemporaryDirectory() as folder:
-        for name in sys.argv[1:] or COMMANDS:
-            found[name] = cold(name, Path(folder))
-            print(name, found[name], flush=True)
-    if COMMANDS.keys() <= found.keys():
-        flow, repro = (found[name] for name in COMMANDS)
-        found["flow_over_dvc_repro"] = round(flow["wall_seconds"] / repro["wall_seconds"], 3)
-        found["is_lock_unchanged"] = all(run["dvc_lock"] == run["committed_lock"] for run in (flow, repro))
+        if FLOW in names:
+            flow = Run(FLOW, Path(folder), set(cores))
+            flow.start()
+            found[FLOW] = flow.end()
+        side_by_side = [Run(name, Path(folder), {core}) for name, core in zip((REPRO, ALONE), cores, strict=False) if name in names]
+        for run in side_by_side:
+            run.start()
+        for run in side_by_side:
+            found[run.name] = run.end()
+    flow, repro, alone = (found[name] for name in COMMANDS)
+    found["flow_over_dvc_repro"] = round(flow["wall_seconds"] / repro["wall_seconds"], 3)
+    found["flow_over_limit"] = round(flow["wall_seconds"] / (alone["cpu_seconds"] / flow["machine"]["cores"]), 2)
+    found["dvc_repro_over_stages"] = round(repro["wall_seconds"] / alone["wall_seconds"], 2)
+    found["is_lock_unchanged"] = all(run["dvc_lock"] == run["committed_lock"] for run in (flow, repro, alone))
     write_json(FOUND, found)
 
 
 if __name__ == "__main__":
-    main()
+    stages_alone() if sys.argv[1:] == ["--here"] else main()

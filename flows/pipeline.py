@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.fs import LocalFileSystem
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
@@ -24,6 +26,7 @@ from dvc.stage import Stage
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.run import _enforce_cmd_list, _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_lockfile
+from dvc.utils.serialize import LOADERS, load_yaml
 
 from flows.lockfile import in_order, read_lock, stage_text, write_lock
 from herdbook.errors import HerdbookError
@@ -139,7 +142,7 @@ def opened(root: Path) -> Iterator[Pipeline]:
 
     Raises HerdbookError where it cannot be read, or where another run of DVC holds it."""
     logging.getLogger("dvc").setLevel(logging.ERROR)  # what it restores and skips is told by whoever walks; registers may be empty
-    with _told(root), Repo(str(root), _wait_for_lock=True) as repo, _held(repo), repo.scm_context(quiet=True):
+    with _told(root), Repo(str(root), _wait_for_lock=True) as repo, _held(repo), repo.scm_context(quiet=True), _yaml_read_once():
         pipeline = _loaded(repo)
         journal = Path(repo.tmp_dir, "herdbook-order.json")
         unfinished = read_json(journal) if journal.exists() else None
@@ -177,6 +180,27 @@ def _told(root: Path) -> Iterator[None]:
         raise HerdbookError(f"{root}: DVC: {' '.join(str(error).split())}; correct it, then run again") from error
     except OSError as error:
         raise HerdbookError(f"{error.filename or root}: {error.strerror}; allow it or make room, then run again") from error
+
+
+@contextmanager
+def _yaml_read_once() -> Iterator[None]:
+    """Parse each version of a YAML file once: DVC parses params.yaml anew for each question about a stage, a third of its time."""
+    known: dict[tuple[str, int, int, int], Any] = {}
+
+    def load(path: str, fs: Any = None, **options: Any) -> Any:
+        if options or not isinstance(fs, LocalFileSystem):
+            return load_yaml(path, fs=fs, **options)
+        status = Path(path).stat()
+        version = (path, status.st_mtime_ns, status.st_size, status.st_ino)
+        if version not in known:
+            known[version] = load_yaml(path, fs=fs)
+        return deepcopy(known[version])
+
+    LOADERS[".yaml"] = load
+    try:
+        yield
+    finally:
+        del LOADERS[".yaml"]  # then it is load_yaml again
 
 
 @contextmanager
