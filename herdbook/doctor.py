@@ -212,7 +212,7 @@ def _settings() -> Iterator[Check]:
     from herdbook.params import Params, read_params
     from herdbook.policy import read_policy
     from herdbook.registration import read_register
-    from herdbook.run import stale
+    from herdbook.run import demand_source, stale
 
     params: Params | None = None
     try:
@@ -235,6 +235,11 @@ def _settings() -> Iterator[Check]:
         yield Check("claims", "ok", f"{len(claims)} claimed, {len(registrations)} registrations")
     except HerdbookError as error:
         yield _fault("claims", error)
+    if params and (CORPUS / "manifest.json").is_file():
+        try:
+            demand_source(params)
+        except HerdbookError as error:
+            yield _fault("source of the corpus", error)
     if params and (strays := stale(params)):
         yield Check("left over", "problem", f"{strays[0]} is of no regime, seed or generation of {PARAMS}", "herdbook prune")
 

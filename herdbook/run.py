@@ -5,6 +5,9 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from herdbook.claims import read_hypotheses
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
@@ -14,6 +17,7 @@ from herdbook.recipe import needs_of, parse_steps
 from herdbook.registration import read_register
 from herdbook.tasks import parse_task
 from herdbook.teacher.settings import TeacherSettings, parse_teacher
+from herdbook.wikipedia import SOURCE as WIKIPEDIA
 
 CALIBRATION_FAILED = 5  # exit status of a run that completed, but whose instrument does not show what is known
 LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
@@ -42,11 +46,33 @@ def demand_ready() -> Params:
     if not (CORPUS / "manifest.json").exists():
         raise HerdbookError(f"{CORPUS}: there is no human corpus; make it with herdbook corpus")
     check_version(CORPUS)
+    demand_source(params)
     if left_over := stale(params):
         raise HerdbookError(
             f"{left_over[0]}: of no regime, seed or generation in {PARAMS}; name it there, or remove such folders with herdbook prune"
         )
     return params
+
+
+def demand_source(params: Params) -> None:
+    """Raise HerdbookError where the corpus was made of another source than the parameters name; of a folder the last name counts."""
+    source, path = params.corpus, CORPUS / "corpus.parquet"
+    folder = Path(source.path or "").resolve().name
+    wanted = {
+        "wikipedia": {WIKIPEDIA},
+        "task": {f"herdbook.tasks.{(params.task or {}).get('family')}"},
+        "files": {folder},
+        "huggingface": {folder, f"https://huggingface.co/datasets/{source.path}"},  # as it was saved here, or by its name there
+    }[source.source]
+    try:
+        found = set(pq.read_table(path, columns=["source"])["source"].to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise HerdbookError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]}); make it anew: herdbook corpus") from error
+    if others := sorted(found - wanted):
+        raise HerdbookError(
+            f"{CORPUS}: was made of {others[0]!r}, but corpus in {PARAMS} names {source.path or source.source!r}; "
+            f"make it anew: herdbook corpus --replace, then dvc add {CORPUS}"
+        )
 
 
 def _demand_fitting(params: Params) -> None:

@@ -148,6 +148,13 @@ def test_a_corpus_is_missing_or_of_another_version(here):
     assert checked("corpus").state == "warning"
 
 
+def test_a_corpus_of_another_source_is_told(here):
+    params = (here / "params.yaml").read_text()
+    (here / "params.yaml").write_text(params.replace("path: articles", "path: novels"))
+    told = checked("source of the corpus")
+    assert (told.state, told.fix) == ("problem", "make it anew: herdbook corpus --replace, then dvc add data")
+
+
 def test_settings_that_cannot_be_read_are_told_as_a_run_would_tell_them(here):
     (here / "expectations/human_rows.yaml").write_text("name: human_rows\n")
     (here / "hypotheses.yaml").write_text("claims: 3\n")

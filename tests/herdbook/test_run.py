@@ -11,6 +11,7 @@ from herdbook.errors import HerdbookError
 from herdbook.files import written_aside
 from herdbook.params import read_params
 from herdbook.schema import CORPUS
+from herdbook.wikipedia import SOURCE
 
 ROOT = Path(__file__).parents[2]
 PARAMS = read_params(ROOT / "params.yaml")
@@ -46,8 +47,12 @@ def project(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     shutil.copy(ROOT / "hypotheses.yaml", "hypotheses.yaml")
     shutil.copytree(ROOT / "journal", "journal")
-    write_corpus(pa.Table.from_pylist([{field.name: "text" for field in CORPUS}], schema=CORPUS), Path("data"))
+    write_corpus(corpus_of(SOURCE), Path("data"))
     return tmp_path
+
+
+def corpus_of(source: str) -> pa.Table:
+    return pa.Table.from_pylist([{**{field.name: "text" for field in CORPUS}, "source": source}], schema=CORPUS)
 
 
 def test_a_run_can_begin_with_parameters_a_corpus_and_nothing_left_over(project):
@@ -98,12 +103,43 @@ def problems(block_tokens, prompt_tokens, **task) -> None:
         (lambda: shutil.rmtree("data"), "make it with herdbook corpus"),
         (lambda: Path("data.dvc").write_text("outs:\n- {md5: 0, path: data}\n"), "data.dvc records 0"),
         (lambda: Path("runs/gone").mkdir(parents=True), "runs/gone: of no regime.*herdbook prune"),
+        (
+            lambda: changed(corpus={"source": "files", "path": "my/novels"}),
+            "data: was made of 'English Wikipedia .* names 'my/novels'.*herdbook corpus --replace, then dvc add data",
+        ),
+        (lambda: Path("data/corpus.parquet").write_bytes(b"PAR1"), "data/corpus.parquet: not a whole parquet file"),
     ],
 )
 def test_what_would_stop_it_hours_later_stops_it_now(project, damage, message):
     damage()
     with pytest.raises(HerdbookError, match=message):
         run.demand_ready()
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("novels", {"source": "files", "path": "../somewhere/novels"}),
+        ("novels", {"source": "huggingface", "path": "saved/novels"}),
+        ("https://huggingface.co/datasets/someone/novels", {"source": "huggingface", "path": "someone/novels"}),
+    ],
+)
+def test_a_corpus_is_known_by_the_source_that_its_rows_tell(project, source, named):
+    changed(corpus=named)
+    write_corpus(corpus_of(source), Path("data"))
+    run.demand_ready()
+    write_corpus(corpus_of("other"), Path("data"))
+    with pytest.raises(HerdbookError, match="was made of 'other'"):
+        run.demand_ready()
+
+
+def test_a_corpus_of_problems_is_known_by_its_family(project):
+    problems(16, 7)
+    changed(corpus={"source": "task", "num_problems": 9})
+    with pytest.raises(HerdbookError, match="was made of 'English Wikipedia"):
+        run.demand_ready()
+    write_corpus(corpus_of("herdbook.tasks.sort_digits"), Path("data"))
+    run.demand_ready()
 
 
 def test_what_a_killed_stage_was_writing_aside_is_swept_away_and_nothing_else(tmp_path, monkeypatch):
