@@ -61,7 +61,8 @@ def test_what_policies_receipts_claims_and_calibrations_say_is_inert(project):
     judged["claims"] = [
         {
             "id": "a", "digest": "d", "verdict": hostile, "exploratory": True, "exploratory_because": [hostile], "void_because": [hostile],
-            "notes": [hostile], "in_words": hostile, "document": {"sentence": hostile},
+            "notes": [hostile], "in_words": hostile, "effect": None,
+            "document": {"sentence": hostile, "equivalence": [-1, 1], "seeds": [hostile]},
         }
     ]  # fmt: skip
     made.write(project / "reports/verdicts.json", judged)
@@ -69,7 +70,7 @@ def test_what_policies_receipts_claims_and_calibrations_say_is_inert(project):
     assert len(found.scripts) == len(plain.scripts)
     assert "img" not in found.tags
     assert not {"\0", "\u202e"} & set(found.text)
-    assert found.text.count(f"{HOSTILE} ␀ ⟨U+202E⟩") >= 8
+    assert found.text.count(f"{HOSTILE} ␀ ⟨U+202E⟩") >= 9
     receipts = found.block("receipts")
     assert "<" not in receipts
     (line,) = json.loads(receipts)["lines"]
