@@ -176,6 +176,15 @@ def test_a_full_disk_while_recording_names_the_stage(project, monkeypatch):
     assert "\n" not in error
 
 
+def test_an_edit_of_the_parameters_is_seen_while_the_pipeline_is_open(project):
+    go(project)
+    with opened(project) as pipeline:
+        assert not pipeline.is_changed("prepare")
+        params = project / "params.yaml"
+        params.write_text(params.read_text().replace("rows: 20", "rows: 21"))
+        assert pipeline.is_changed("prepare")
+
+
 def test_other_runs_of_dvc_are_refused_while_a_walk_holds_the_pipeline(project):
     with opened(project):
         said = dvc(project, "repro", status=255)
