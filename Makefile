@@ -9,7 +9,7 @@ PORT := 4200
 
 .venv/installed: pyproject.toml constraints.txt
 	test -d .venv || python3 -m venv .venv
-	@echo 'installing about 2 GB of packages into .venv, which says nothing for some minutes'
+	@echo 'installing about 3 GB of packages into .venv, which says nothing for some minutes'
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
