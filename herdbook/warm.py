@@ -1,9 +1,9 @@
 """One preloaded process whose forks run stages, so that start-up does not dominate.
 
 Importing torch, transformers and Great Expectations costs 6 to 9 s of CPU; a fork that has them costs
-0.05 s. This project's own modules are imported too, and their text is part of the process's name, so an edit is always
-seen. It belongs to one user, one checkout and one set of installed packages, starts on demand, and ends when idle. A fork
-ends when its caller does."""
+0.05 s. Each fork imports this project's own modules anew, and the few that the process itself runs are
+part of its name, so an edit is always seen. It belongs to one user, one checkout and one set of installed packages, starts on
+demand, and ends when idle. A fork ends when its caller does."""
 
 import contextlib
 import ctypes
@@ -33,7 +33,10 @@ _START_SECONDS = 120  # a loaded machine takes a while to import everything; con
 _REQUEST_BYTES = 1 << 20
 _ANSWER = struct.Struct("!iqd")  # exit status, peak resident bytes, CPU seconds
 USAGE = "HERDBOOK_USAGE"  # names a file that is to be told what a stage used
-_CODE = ("herdbook", "stages")  # a fork has what the process imported of them, so it serves this text of theirs only
+_LAUNCHER = (
+    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
+    "stages/__init__.py", "stages/__main__.py",
+)  # fmt: skip
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 
 
@@ -44,9 +47,10 @@ def socket_path(root: Path) -> Path:
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
         raise HerdbookError(f"{folder}: must be a folder of yours with mode 0700; remove it, or set HERDBOOK_COLD=1")
-    code = [f"{path.relative_to(root)}\0{path.read_bytes().hex()}" for name in _CODE for path in sorted((root / name).rglob("*.py"))]
+    # The launcher and what it imports live on in every fork, so the process serves these bytes of them only.
+    launcher = [path.read_bytes().hex() for path in map(Path, _LAUNCHER) if path.is_file()]
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *code]).encode())
+    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *launcher]).encode())
     path = folder / f"{key.hexdigest()[:16]}.sock"
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise HerdbookError(f"{path}: too long for a socket (at most {_SOCKET_PATH_BYTES} bytes); set XDG_RUNTIME_DIR to a shorter folder")
@@ -143,9 +147,6 @@ def serve(path: Path, preload: Callable[[], object], run: Callable[[list[str]], 
     listener.listen(256)
     os.umask(0o022)
     preload()
-    if path != socket_path(Path.cwd()):  # edited meanwhile: who knows which text was imported
-        path.unlink(missing_ok=True)
-        return 1
     gc.collect()
     gc.freeze()  # the forks share these pages as long as nobody counts references in them
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,16 +22,21 @@ PRELOADED = (
     "pandas",
     "pyarrow.parquet",
     "tokenizers",
-    "pydantic",
+    "httpx",
+    "importlib.metadata",
+    "pydantic.functional_validators",
+    "pydantic.types",
+    "rich.progress",
     "yaml",
 )
-_COMPUTING = ("herdbook.code", "herdbook.models", "herdbook.sampler", "herdbook.training")  # what stages import when they run
 
 
 def preload() -> None:
-    """Import what stages use, and have transformers make what it makes once a process, before it reads or writes a model."""
-    for name in (*PRELOADED, *_COMPUTING, *(f"stages.{name}" for name in stage_names(Path.cwd()))):
+    """Import libraries that stages use, and have them do what they do once a process; this project's own modules are left to each stage."""
+    for name in PRELOADED:
         importlib.import_module(name)
+    importlib.import_module("pydantic").create_model("Nothing")  # the first model looks for plugins among all packages
+    # The first model that is read or written waits for a table of all architectures.
     importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
 
 
