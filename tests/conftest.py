@@ -3,7 +3,6 @@ is made once and shared by all workers; files that take long come first, so that
 
 import fcntl
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +62,7 @@ def bred(unbred: Path, shared: Callable[[str, Callable[[Path], object]], Path]) 
     from tests import miniature, watched
 
     def make(root: Path) -> None:
-        shutil.copytree(unbred, root, symlinks=True, dirs_exist_ok=True)
+        miniature.copy(unbred, root)
         watched.run(root, root.with_name(watched.RECORD), "flows", "--jobs", "2")
         miniature.commit(root, "bred")
 
@@ -77,7 +76,7 @@ def reproduced(unbred: Path, shared: Callable[[str, Callable[[Path], object]], P
     from tests import miniature
 
     def make(root: Path) -> None:
-        shutil.copytree(unbred, root, symlinks=True, dirs_exist_ok=True)
+        miniature.copy(unbred, root)
         miniature.repro(root)
 
     return shared("reproduced", make)
@@ -90,7 +89,7 @@ def changed(reproduced: Path, shared: Callable[[str, Callable[[Path], object]], 
     from tests import miniature
 
     def make(root: Path) -> None:
-        shutil.copytree(reproduced, root, symlinks=True, dirs_exist_ok=True)
+        miniature.copy(reproduced, root)
         miniature.commit(root, "bred")
         params = miniature.parameters()
         params["regimes"]["replace"]["recipe"]["num_rows"] = 149
@@ -104,8 +103,10 @@ def changed(reproduced: Path, shared: Callable[[str, Callable[[Path], object]], 
 @pytest.fixture
 def project(bred: Path, tmp_path: Path) -> Path:
     """A copy of `bred` to be changed."""
+    from tests import miniature
+
     root = tmp_path / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     return root
 
 

@@ -65,6 +65,15 @@ def build(root: Path) -> None:
     run(root, "-m", "dvc", "add", "-q", "data")
 
 
+def copy(source: Path, target: Path) -> None:
+    """A copy of a project, to be changed. Half of the files are links: git objects and compiled modules, which nobody writes in place."""
+
+    def copied(one: str, other: str) -> None:
+        os.link(one, other) if "/.git/objects/" in one or "/__pycache__/" in one else shutil.copy2(one, other)
+
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=copied)
+
+
 def claim_nothing(root: Path) -> None:
     """No claims, and a register of none."""
     (root / "hypotheses.yaml").write_text(NOTHING_CLAIMED)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from herdbook.cli_curate import _run
 from herdbook.interrupt import INTERRUPTED
 from herdbook.phases import phases
 from herdbook.progress import steps
+from tests import miniature
 from tests.miniature import ROOT, commit
 
 HOSTILE = "\x1b[2J\u202e\u2066<script>[red]\r\x07"
@@ -181,7 +181,7 @@ def test_progress_is_silent_where_nobody_watches(capsys):
 def hostile(bred, tmp_path_factory):
     """The miniature with text in it that would steer a terminal: titles, rows, a commit, a claim's sentence, names of files."""
     root = tmp_path_factory.mktemp("hostile") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     for name, column in (
         ("data/corpus.parquet", "title"),
         ("data/corpus.parquet", "url"),

@@ -70,7 +70,7 @@ def laid_out(unbred, tmp_path_factory):
 
     def lay(name):
         root = tmp_path_factory.mktemp(name) / "project"
-        shutil.copytree(unbred, root, symlinks=True)
+        miniature.copy(unbred, root)
         return root
 
     return lay
@@ -201,7 +201,7 @@ def test_a_mixture_is_realised_within_one_percent_and_its_rows_are_numbered_by_p
 
 def test_a_mixture_that_was_tampered_with_is_found(written, tmp_path):
     root = tmp_path / "tampered"
-    shutil.copytree(written[0], root, symlinks=True)
+    miniature.copy(written[0], root)
     path = root / "runs/written/s0/g1/training/making.json"
     making = read_json(path)
     making["mixture"]["human"]["num_tokens"] += 1

@@ -20,6 +20,7 @@ from herdbook import cli_book, layout, run, schema
 from herdbook.cli import app
 from herdbook.figures import FIGURES
 from herdbook.report.page import SECTIONS
+from tests import miniature
 from tests.flows.browser import browser, needs_browser, requested
 from tests.miniature import ROOT
 
@@ -284,7 +285,7 @@ def test_the_tutorial_does_what_it_says(herd):
 def committed(changed, tmp_path_factory):
     """A copy of the miniature with two commits, to be changed."""
     root = tmp_path_factory.mktemp("committed") / "project"
-    shutil.copytree(changed, root, symlinks=True)
+    miniature.copy(changed, root)
     return root
 
 

@@ -9,13 +9,14 @@ import yaml
 
 from herdbook.files import digest, read_table, write_table
 from herdbook.schema import ROWS
+from tests import miniature
 from tests.miniature import parameters, ran, repro, run, write_params
 
 
 @pytest.fixture(scope="module")
 def project(reproduced, tmp_path_factory):
     root = tmp_path_factory.mktemp("reproduced") / "project"
-    shutil.copytree(reproduced, root, symlinks=True)
+    miniature.copy(reproduced, root)
     return root
 
 
@@ -126,7 +127,7 @@ def test_one_number_re_runs_only_what_depends_on_it(changed):
 def going_on(changed, tmp_path_factory):
     """The miniature after that number, to be changed."""
     root = tmp_path_factory.mktemp("going on") / "project"
-    shutil.copytree(changed, root, symlinks=True)
+    miniature.copy(changed, root)
     return root
 
 

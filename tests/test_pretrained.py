@@ -13,6 +13,7 @@ from herdbook.replay import replay
 from herdbook.snapshot import book_of, snapshot
 from herdbook.target import candidates
 from herdbook.trace import drawn, trace
+from tests import miniature
 from tests.miniature import commit, parameters, repro, run, write_params
 
 MODEL = "replace/s0/g1/model"
@@ -26,7 +27,7 @@ def project(bred, tmp_path_factory):
     from transformers import AutoConfig, AutoModelForCausalLM
 
     root = tmp_path_factory.mktemp("pretrained") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     shutil.copytree(root / "runs/human/base", root / GIVEN.parent)  # of the same shape and tokenizer, which a model must bring along
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(root / GIVEN.parent)).save_pretrained(root / GIVEN.parent)

@@ -1,7 +1,5 @@
 """Prompts of generated text end to end: a lineage in which each model is begun by its own training set, from params.yaml to the audit."""
 
-import shutil
-
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +17,7 @@ LAST = "runs/own/s0/g2"
 def prompted(unbred, bred, tmp_path_factory):
     """Three generations, each but the founder prompted by what it was trained on: the last one's text, and a fifth of the human rows."""
     root = tmp_path_factory.mktemp("prompted") / "project"
-    shutil.copytree(unbred, root, symlinks=True)
+    miniature.copy(unbred, root)
     inherit(bred, root, root)
     params = miniature.parameters(3)
     regime = params["regimes"]["replace"]

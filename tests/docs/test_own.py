@@ -11,6 +11,7 @@ import yaml
 from herdbook.files import digest_bytes, read_json, read_table, write_table
 from herdbook.params import read_params
 from herdbook.schema import ROWS
+from tests import miniature
 from tests.docs.gguf_file import write_gguf
 from tests.docs.pages import blocks, do, follow, run
 from tests.miniature import ROOT, commit, write_params
@@ -27,7 +28,7 @@ def place(tmp_path_factory):
 def root(bred, place):
     """The miniature as it was bred, to be changed."""
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(bred, place, symlinks=True)
+    miniature.copy(bred, place)
     return place
 
 

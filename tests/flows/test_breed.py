@@ -49,7 +49,7 @@ def breed(root: Path, status: int = STOPPED) -> str:
 def project(bred, tmp_path_factory):
     """A copy of `bred` that these tests go on with."""
     root = tmp_path_factory.mktemp("flow") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     return root
 
 

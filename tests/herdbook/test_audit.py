@@ -72,7 +72,7 @@ def flipped(data: bytes, place: int, bit: int = 0) -> bytes:
 def laid_out(bred: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of `bred` for tests that put back what they change."""
     root = tmp_path_factory.mktemp("audited") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     return root
 
 
@@ -336,7 +336,7 @@ def other_rows(project: Path) -> Path:
 def altered(bred: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of `bred` with other rows in a training set."""
     root = tmp_path_factory.mktemp("altered") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     other_rows(root)
     return root
 

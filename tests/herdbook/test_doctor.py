@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from flows import server
 from herdbook import cli_project, doctor
 from herdbook.doctor import GIB, examine
+from tests import miniature
 from tests.workspace import ROOT
 
 app = typer.Typer()
@@ -23,7 +24,7 @@ Usage = namedtuple("Usage", "total used free")  # as shutil gives it
 def here(unbred, tmp_path, monkeypatch):
     """A project in which all is well, on a machine without surprises."""
     root = tmp_path / "project"
-    shutil.copytree(unbred, root, symlinks=True)
+    miniature.copy(unbred, root)
     monkeypatch.chdir(root)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(doctor, "free_memory_bytes", lambda: 8 * GIB)

@@ -6,6 +6,7 @@ import pytest
 
 from herdbook.errors import FileError, HerdbookError
 from herdbook.staleness import Reason, stage_states
+from tests import miniature
 from tests.miniature import run
 
 MODEL = "runs/replace/s0/g1/model"
@@ -15,7 +16,7 @@ MODEL = "runs/replace/s0/g1/model"
 def altered(bred, tmp_path_factory):
     """The miniature with one change of each kind."""
     root = tmp_path_factory.mktemp("altered") / "project"
-    shutil.copytree(bred, root, symlinks=True)
+    miniature.copy(bred, root)
     replace(root / "params.yaml", "epochs: 1", "epochs: 2")
     replace(root / "expectations/offspring_rows.yaml", "notes: ", "notes: Now ")
     replace(root / "dvc.yaml", "python -m stages report", "python  -m stages report")
@@ -95,7 +96,7 @@ def test_what_the_cache_lost_is_told(bred, tmp_path):
 )
 def test_what_cannot_be_read_is_one_line(unbred, tmp_path, name, text, error, message):
     root = tmp_path / "project"
-    shutil.copytree(unbred, root, symlinks=True)
+    miniature.copy(unbred, root)
     (root / name).write_text(text)
     with pytest.raises(error) as caught:
         stage_states(root)

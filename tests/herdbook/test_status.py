@@ -13,6 +13,7 @@ from herdbook.experiment import create
 from herdbook.files import strict_yaml
 from herdbook.staleness import Reason, StageState
 from herdbook.status import Bred, Status, as_json, families, status
+from tests import miniature
 
 app = typer.Typer()
 cli_project.add_to(app)
@@ -61,7 +62,7 @@ def test_what_was_bred_is_up_to_date_with_its_verdicts_figures_and_root(bred, mo
 
 
 def test_before_anything_was_run_everything_was_never_run(unbred, tmp_path, monkeypatch):
-    shutil.copytree(unbred, tmp_path / "project", symlinks=True)
+    miniature.copy(unbred, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     shutil.rmtree("data")
     told = json.loads(said("status", "--json", exit_code=cli_project.STALE))
@@ -82,14 +83,14 @@ def test_a_clone_whose_data_was_not_pulled_still_tells_what_the_gate_said(projec
 
 def test_an_experiment_is_a_project_of_its_own(unbred, tmp_path, monkeypatch):
     root = tmp_path / "project"
-    shutil.copytree(unbred, root, symlinks=True)
+    miniature.copy(unbred, root)
     monkeypatch.chdir(create(root, "wider", strict_yaml((root / "params.yaml").read_text())))
     assert {each.state for each in status().lineages} == {"never run"}
 
 
 def test_a_run_under_way_is_told(unbred, tmp_path, monkeypatch):
     root = tmp_path / "project"
-    shutil.copytree(unbred, root, symlinks=True)
+    miniature.copy(unbred, root)
     monkeypatch.chdir(root)
     assert not status().is_running
     (root / ".dvc/tmp").mkdir(exist_ok=True)

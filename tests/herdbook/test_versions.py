@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -75,7 +74,7 @@ def test_the_same_revision_twice_has_no_change(bred):
 
 def test_a_figure_that_cannot_be_read_is_said_to_be_missing_and_the_rest_is_told(changed, tmp_path):
     root = tmp_path / "project"
-    shutil.copytree(changed, root, symlinks=True)
+    miniature.copy(changed, root)
     for path in ("runs/replace/s0/g0/curated/rows.parquet", "records/replace/s0/g0/offspring/profile.json"):
         (root / path).chmod(0o644)
         (root / path).write_bytes(b"{")
