@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.machine import machine
 from herdbook.files import digest, read_json, write_json
-from herdbook.numeric import pinned
+from stages.__main__ import environment_of
 
 ROOT = Path(__file__).parents[1]
 FOUND = Path("bench/pipeline.json")
@@ -40,7 +40,7 @@ class Run:
     def start(self) -> None:
         """Begin; the clock starts."""
         self.begun = time.monotonic()
-        environment = pinned(self.environment) if self.name == ALONE else self.environment
+        environment = environment_of(self.environment) if self.name == ALONE else self.environment
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *COMMANDS[self.name]], cwd=self.clone, env=environment, stdout=log, stderr=log,

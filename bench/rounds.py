@@ -1,7 +1,7 @@
 """Ways of doing one thing side by side: child processes that take turns, what each took, and how much that varied.
 
 A child has imported all that it needs before its clock starts, as a stage has, which is a fork of a process that has (herdbook/warm.py);
-the clock stops when its files stand. Ours runs in the pinned environment of stages, with one thread; the others as their libraries come."""
+the clock stops when its files stand. Ours runs in the environment of stages, with one thread; the others as their libraries come."""
 
 import cProfile
 import json
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from herdbook.numeric import PINS, pinned
+from herdbook.numeric import PINS
+from stages.__main__ import environment_of
 
 ROOT = Path(__file__).parents[1]
 ROUNDS, FEW_ROUNDS = 5, 3
@@ -60,7 +61,7 @@ def tell_profile(work: Callable[[], object], groups: Groups) -> None:
 def child(module: str, folder: Path, way: str, *words: str) -> Figures:
     """What `python -m MODULE --child WAY WORD...` tells, run in `folder`."""
     unpinned = {name: value for name, value in os.environ.items() if name not in PINS}
-    environment = {**(pinned(unpinned) if way.startswith(OURS) else unpinned), "PYTHONPATH": str(ROOT)}
+    environment = {**(environment_of(unpinned) if way.startswith(OURS) else unpinned), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-m", module, "--child", way, *words]
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: Figures = json.loads(done.stdout.splitlines()[-1])

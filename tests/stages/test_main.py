@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from herdbook.numeric import PINS
+from stages.__main__ import environment_of
 from tests.workspace import ROOT
 
 GREEDY = """
@@ -24,3 +26,10 @@ def test_an_unknown_stage_is_refused_with_the_known_ones():
     assert done.returncode == 2
     assert "book" in done.stderr
     assert "found ['brew']" in done.stderr
+
+
+def test_tables_of_a_stage_lie_in_memory_that_malloc_keeps():
+    words = [sys.executable, "-c", "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"]
+    given = environment_of({"PATH": "/bin"})
+    assert {"PATH": "/bin", **PINS}.items() <= given.items()
+    assert subprocess.run(words, env=given, capture_output=True, text=True, check=True).stdout == "system\n"
