@@ -93,6 +93,10 @@ BARS = [
     Bar("of 100,000: times the seconds of polars", "validate:sets/100000/offspring/times_polars/seconds/median", at_most=2.5),
     Bar("growth of its CPU time with rows: exponent", "validate:growth_exponents/offspring/ours", at_most=1.1),
     Bar("blending 100,000 rows: times the seconds of polars", "blend:sets/100000/times_polars/seconds/median", at_most=1.5),
+    Bar("blending 1,000,000 rows: the same", "blend:sets/1000000/times_polars/seconds/median", at_most=1.5),
+    Bar(
+        "the same, of CPU seconds: polars takes every core, a stage one", "blend:sets/1000000/times_polars/cpu_seconds/median", at_most=1.5
+    ),
     Bar("growth of its CPU time with rows: exponent", "blend:growth_exponents/ours", at_most=1.1),
     Bar(
         "exact duplicates of 100,000 rows: times the seconds of polars",
@@ -105,6 +109,20 @@ BARS = [
         at_most=1.5,
     ),
     Bar("decontamination of them: times those of polars", "steps:sets/100000/decontaminate/times_polars/seconds/median", at_most=1.5),
+    Bar(
+        "exact duplicates of 1,000,000 rows: times the seconds of polars",
+        "steps:sets/1000000/exact_duplicate/times_polars/seconds/median",
+        at_most=1.5,
+    ),
+    Bar("the same, of CPU seconds", "steps:sets/1000000/exact_duplicate/times_polars/cpu_seconds/median", at_most=1.5),
+    Bar(
+        "near-duplicates of them by MinHash: times those of polars",
+        "steps:sets/1000000/near_duplicate/times_polars/seconds/median",
+        at_most=1.5,
+    ),
+    Bar("the same, of CPU seconds", "steps:sets/1000000/near_duplicate/times_polars/cpu_seconds/median", at_most=1.5),
+    Bar("decontamination of them: times those of polars", "steps:sets/1000000/decontaminate/times_polars/seconds/median", at_most=1.5),
+    Bar("the same, of CPU seconds", "steps:sets/1000000/decontaminate/times_polars/cpu_seconds/median", at_most=1.5),
     Bar("near-duplicates of 1,000,000 rows by MinHash: seconds", "curate:sets/1000000/minhash/seconds", at_most=600),
     Bar("the same: peak memory in MiB", "curate:sets/1000000/minhash/peak_memory_mib", at_most=4096),
     Bar("the same: recall of planted near-duplicates", "curate:sets/1000000/minhash/recall", at_least=0.95),
