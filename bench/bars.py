@@ -56,6 +56,16 @@ class Bar:
         return f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
 
 
+def _beside_polars(work: str, figure: str) -> list[Bar]:
+    """Bars of work on two sizes, by the clock and of CPU time: polars takes every core, a stage one."""
+    measures = {"seconds": "seconds", "cpu_seconds": "CPU seconds"}
+    return [
+        Bar(f"{work}, {rows:,} rows: times the {words} of polars", figure.format(rows=rows, measure=measure), at_most=1.5)
+        for rows in (100_000, 1_000_000)
+        for measure, words in measures.items()
+    ]
+
+
 BARS = [
     Bar("sampling, all tokens: times the tokens of transformers' generate per CPU second", "model:sampling/pure_over_generate", at_least=3),
     Bar("sampling, top-k 50: times those of generate", "model:sampling/top_k_50_over_generate", at_least=3),
@@ -92,37 +102,11 @@ BARS = [
     Bar("the same: peak memory in MiB", "validate:sets/1000000/offspring/ours/peak_memory_mib", at_most=2048),
     Bar("of 100,000: times the seconds of polars", "validate:sets/100000/offspring/times_polars/seconds/median", at_most=2.5),
     Bar("growth of its CPU time with rows: exponent", "validate:growth_exponents/offspring/ours", at_most=1.1),
-    Bar("blending 100,000 rows: times the seconds of polars", "blend:sets/100000/times_polars/seconds/median", at_most=1.5),
-    Bar("blending 1,000,000 rows: the same", "blend:sets/1000000/times_polars/seconds/median", at_most=1.5),
-    Bar(
-        "the same, of CPU seconds: polars takes every core, a stage one", "blend:sets/1000000/times_polars/cpu_seconds/median", at_most=1.5
-    ),
+    *_beside_polars("blending", "blend:sets/{rows}/times_polars/{measure}/median"),
     Bar("growth of its CPU time with rows: exponent", "blend:growth_exponents/ours", at_most=1.1),
-    Bar(
-        "exact duplicates of 100,000 rows: times the seconds of polars",
-        "steps:sets/100000/exact_duplicate/times_polars/seconds/median",
-        at_most=1.5,
-    ),
-    Bar(
-        "near-duplicates of them by MinHash: times those of polars",
-        "steps:sets/100000/near_duplicate/times_polars/seconds/median",
-        at_most=1.5,
-    ),
-    Bar("decontamination of them: times those of polars", "steps:sets/100000/decontaminate/times_polars/seconds/median", at_most=1.5),
-    Bar(
-        "exact duplicates of 1,000,000 rows: times the seconds of polars",
-        "steps:sets/1000000/exact_duplicate/times_polars/seconds/median",
-        at_most=1.5,
-    ),
-    Bar("the same, of CPU seconds", "steps:sets/1000000/exact_duplicate/times_polars/cpu_seconds/median", at_most=1.5),
-    Bar(
-        "near-duplicates of them by MinHash: times those of polars",
-        "steps:sets/1000000/near_duplicate/times_polars/seconds/median",
-        at_most=1.5,
-    ),
-    Bar("the same, of CPU seconds", "steps:sets/1000000/near_duplicate/times_polars/cpu_seconds/median", at_most=1.5),
-    Bar("decontamination of them: times those of polars", "steps:sets/1000000/decontaminate/times_polars/seconds/median", at_most=1.5),
-    Bar("the same, of CPU seconds", "steps:sets/1000000/decontaminate/times_polars/cpu_seconds/median", at_most=1.5),
+    *_beside_polars("exact duplicates", "steps:sets/{rows}/exact_duplicate/times_polars/{measure}/median"),
+    *_beside_polars("near-duplicates by MinHash", "steps:sets/{rows}/near_duplicate/times_polars/{measure}/median"),
+    *_beside_polars("decontamination", "steps:sets/{rows}/decontaminate/times_polars/{measure}/median"),
     Bar("near-duplicates of 1,000,000 rows by MinHash: seconds", "curate:sets/1000000/minhash/seconds", at_most=600),
     Bar("the same: peak memory in MiB", "curate:sets/1000000/minhash/peak_memory_mib", at_most=4096),
     Bar("the same: recall of planted near-duplicates", "curate:sets/1000000/minhash/recall", at_least=0.95),
