@@ -1,6 +1,7 @@
 """A Llama read in fewer and larger operations than transformers reads it: the same weights, the same logits but for rounding.
 
-Models as small as those bred here spend more time between the matrix products than in them; bench/model.json says what this saves.
+Models as small as those bred here spend more time between the matrix products than in them: herdbook/fused.py has what stands there,
+and bench/model.json says what both save.
 
 Batches are padded to shapes at which products and attention have the same bits whoever made the processor (docs/reproducibility.md):
 MKL has code of its own for the small ones, and for sums of about 200 products, and chooses it by the maker."""
@@ -13,8 +14,10 @@ import torch
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedModel
 
+from herdbook import fused
+
 _LEAST_ROWS = 4  # of a matrix that is multiplied
-_LEAST_POSITIONS = 12  # that attention looks over
+_LEAST_POSITIONS = 12  # that torch's attention looks over
 _SPLIT_SUMS = range(193, 258)  # sums over so many products are split in two, in different places
 
 
@@ -70,7 +73,7 @@ class LlamaReader:
     def keep_rows(self, rows: torch.Tensor) -> None:
         """Forget all rows of the batch but these (indices)."""
         rows = F.pad(rows, (0, max(_LEAST_ROWS - len(rows), 0)))
-        self._memory[:] = [states[:, rows] for states in self._memory]
+        self._memory[:] = [states[rows] for states in self._memory]
 
 
 class _Layer(NamedTuple):
@@ -105,54 +108,38 @@ class _Llama:
         ]
         positions = torch.arange(num_positions, device=self._embeddings.device)[None]
         cosines, sines = trunk.rotary_emb(self._embeddings, positions)
-        self._cosines, self._sines = cosines[0], sines[0].clone()
-        self._sines[:, : self._size // 2].neg_()  # a half turn swaps the halves and negates the first
+        self._cosines, self._sines = cosines[0], sines[0]
 
     def read(self, tokens: torch.Tensor, start: int = 0, memory: list[torch.Tensor] | None = None) -> torch.Tensor:
-        """States behind the last layer, (rows, tokens, size), of tokens that stand at `start` and after.
+        """States behind the last layer, (rows, tokens, size), of tokens that stand at `start` and after: one token, where it is not 0.
 
-        memory: keys and values of each layer, (2, rows, heads, positions, size): read up to `start`, and written."""
-        states = F.embedding(tokens, self._embeddings)
+        memory: keys and values of each layer, (rows, heads, positions, 2, size): read up to `start`, and written."""
+        rows, count = tokens.shape
+        states = F.embedding(tokens.flatten(), self._embeddings)
         if memory == []:
-            shape = (2, len(tokens), self._num_shared, self._num_positions, self._size)
+            shape = (rows, self._num_shared, self._num_positions, 2, self._size)
             memory.extend(states.new_zeros(shape) for _ in self._layers)
-        end = start + tokens.shape[1]
         for number, layer in enumerate(self._layers):
-            turned, values = self._projected(self._normed(states, layer.input_norm), layer, start)
-            queries, keys = torch.split(turned, [self._num_heads, self._num_shared], 1)
-            if memory is not None:
-                keys, values = _kept(memory[number], keys, values, start)
-            states = states + F.linear(self._attended(queries, keys, values, end), layer.output)
-            gate, up = F.linear(self._normed(states, layer.mlp_norm), layer.gate_up).chunk(2, -1)
-            states = states + F.linear(F.silu(gate) * up, layer.down)
-        return self._normed(states, self._norm)
+            heads = F.linear(self._normed(states, layer.input_norm), layer.queries_keys_values).view(rows * count, -1, self._size)
+            if memory is not None and start:
+                attended = fused.attended(heads, self._cosines, self._sines, memory[number], start)
+            else:
+                attended = self._attended(heads, rows, memory[number] if memory is not None else None)
+            states = torch.addmm(states, attended.flatten(1), layer.output.T)
+            gated = fused.gated(F.linear(self._normed(states, layer.mlp_norm), layer.gate_up))
+            states = torch.addmm(states, gated, layer.down.T)
+        return self._normed(states, self._norm).view(rows, count, -1)
 
     def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(states, weight.shape, weight, self._epsilon)
+        return fused.normed(states, weight, self._epsilon)
 
-    def _projected(self, states: torch.Tensor, layer: _Layer, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries and keys, turned by their positions, and values: (rows, heads, tokens, size)."""
-        heads = F.linear(states, layer.queries_keys_values).view(*states.shape[:2], -1, self._size).transpose(1, 2)
-        straight, values = torch.split(heads, [self._num_heads + self._num_shared, self._num_shared], 1)
-        at = slice(start, start + states.shape[1])
-        return straight * self._cosines[at] + straight.roll(self._size // 2, -1) * self._sines[at], values
-
-    def _attended(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, end: int) -> torch.Tensor:
-        """What each token takes of those up to it, (rows, tokens, heads * size); keys and values from `end` on are none."""
-        rows, heads, count, size = queries.shape
-        if count == 1:  # the last of all: nothing to hide, and heads that share a key stand in for tokens
-            queries = queries.reshape(rows, self._num_shared, -1, size)
-            num_sharing = queries.shape[2]
-            queries = F.pad(queries, (0, 0, 0, max(_LEAST_ROWS - num_sharing, 0)))
-            mask = None if keys.shape[2] == end else torch.arange(keys.shape[2], device=keys.device)[None] < end
-            attended = F.scaled_dot_product_attention(queries, keys, values, mask)[:, :, :num_sharing]
-            return attended.reshape(rows, 1, heads * size)
+    def _attended(self, heads: torch.Tensor, rows: int, memory: torch.Tensor | None) -> torch.Tensor:
+        """What each of the first tokens takes of those up to it, (tokens of all rows, heads, size)."""
+        count = len(heads) // rows
+        turned = fused.turned(heads, self._num_heads + self._num_shared, self._cosines[:count], self._sines[:count])
+        by_head = turned.view(rows, count, -1, self._size).transpose(1, 2)
+        queries, keys, values = torch.split(by_head, [self._num_heads, self._num_shared, self._num_shared], 1)
+        if memory is not None:
+            memory[:, :, :count, 0], memory[:, :, :count, 1] = keys, values
         attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
-        return attended.transpose(1, 2).reshape(rows, count, heads * size)
-
-
-def _kept(memory: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-    end = start + keys.shape[2]
-    memory[0, :, :, start:end], memory[1, :, :, start:end] = keys, values
-    end = max(end, _LEAST_POSITIONS)
-    return memory[0, :, :, :end], memory[1, :, :, :end]
+        return attended.transpose(1, 2).reshape(rows * count, self._num_heads, self._size)

@@ -134,25 +134,21 @@ def batch_of(rows: Sequence[Sequence[int]], mark: int, device: "torch.device") -
     import torch
 
     width = max(map(len, rows))
-    inputs = torch.full((len(rows), width), mark)
-    targets = torch.full((len(rows), width), _IGNORED)
-    for i, row in enumerate(rows):
-        targets[i, : len(row)] = torch.tensor(row)
-        inputs[i, 1 : len(row)] = targets[i, : len(row) - 1]
-    return inputs.to(device), targets.to(device)
+    targets = torch.tensor([[*row, *[_IGNORED] * (width - len(row))] for row in rows])
+    inputs = targets.roll(1, 1)
+    inputs[:, 0] = mark
+    return inputs.masked_fill_(targets == _IGNORED, mark).to(device), targets.to(device)
 
 
 def token_losses(model: "PreTrainedModel", inputs: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
     """Nats of each target, float32 of the targets' shape; 0 where the target is padding.
 
     Padding stands on the right and attention looks left, so it needs no mask."""
-    import torch
-
+    from herdbook.fused import cross_entropy
     from herdbook.llama import is_llama, llama_logits
 
     logits = (llama_logits(model, inputs) if is_llama(model) else model(input_ids=inputs, use_cache=False).logits).float()
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_IGNORED, reduction="none")
-    return losses.view(targets.shape)
+    return cross_entropy(logits.flatten(0, 1), targets.flatten()).view(targets.shape)
 
 
 def row_nll(model: "PreTrainedModel", rows: Sequence[Sequence[int]], mark: int, batch_rows: int = 64) -> list[float]:

@@ -1,5 +1,7 @@
 """params.yaml as frozen values, checked once at the edge."""
 
+import difflib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -273,12 +275,24 @@ def parse_params(document: Any, where: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if part not in FORMS)
-        message = first["msg"].removeprefix("Value error, ")
-        found = "" if first["type"] in ("missing", "value_error") else f" is {first['input']!r:.80}"
-        subject = f"{key or 'the document'}{found}: " if key or found else ""
-        raise ParamsError(f"{where}: {subject}{message}; correct it there") from error
+        raise ParamsError(f"{where}: {_told(error.errors(include_url=False))}; correct it there") from error
+
+
+def _told(errors: Sequence[Any]) -> str:
+    """The first of pydantic's errors in words: a key that is none before one that is missing, for the two are often the same."""
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"] if part not in FORMS) or "the document"
+    match first["type"]:
+        case "extra_forbidden":
+            missing = [str(e["loc"][-1]) for e in errors if e["type"] == "missing" and e["loc"][:-1] == first["loc"][:-1]]
+            near = difflib.get_close_matches(str(first["loc"][-1]), missing, n=1)
+            return f"{key}: no such key" + (f", perhaps {near[0]}" if near else "")
+        case "missing":
+            return f"{key}: missing"
+        case "value_error":
+            message = first["msg"].removeprefix("Value error, ")
+            return f"{key}: {message}" if first["loc"] else message
+    return f"{key} is {first['input']!r:.80}: {first['msg']}"
 
 
 def place_of(args: list[str], params: Params) -> Place:

@@ -14,7 +14,9 @@ import torch
 from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from herdbook import kernels
 from herdbook.errors import ModelError
+from herdbook.fused import is_compiled
 from herdbook.llama import LlamaReader, is_llama
 from herdbook.models import check_positions
 from herdbook.params import Decoding
@@ -119,33 +121,59 @@ def choose(logits: torch.Tensor, seen: torch.Tensor, decoding: Decoding, uniform
     uniforms: float64 (rows,), in [0, 1). Temperature 0 takes the likeliest token.
     Raises ModelError where the largest logit of a row is not finite."""
     logits = penalised(logits, seen, decoding.repetition_penalty)
-    likeliest = logits.amax(-1, keepdim=True)
-    if not likeliest.isfinite().all():
+    if not logits.amax(-1).isfinite().all():
         raise ModelError("the model gives logits that are not finite, so its training diverged; lower train.learning_rate")
     if decoding.temperature == 0:
         return logits.argmax(-1)
-    weights = weights_of((logits - likeliest) / decoding.temperature, decoding.top_k, decoding.top_p)
+    return picked(weights_of(logits, decoding.temperature, decoding.top_k, decoding.top_p), uniforms)
+
+
+def picked(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The first place of each row at which the sum of its weights is above the share `uniforms` of all: never a weight of 0.
+
+    weights: int32 (rows, vocabulary); uniforms: float64 (rows,), in [0, 1); int64 (rows,)."""
+    if weights.device.type == "cpu":
+        picked = torch.empty(len(weights), dtype=torch.int64)
+        kernels.pick(weights.numpy(), uniforms.contiguous().numpy(), picked.numpy())
+        return picked
     cumulated = _cumulated(weights)
     target = (uniforms[:, None] * cumulated[:, -1:]).long()  # below the total: it is exact in float64, uniforms < 1
-    return torch.searchsorted(cumulated, target, right=True)[:, 0]  # the first sum above the target: never a weight of 0
+    return torch.searchsorted(cumulated, target, right=True)[:, 0]
 
 
-def weights_of(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
+def weights_of(logits: torch.Tensor, temperature: float, top_k: int, top_p: float) -> torch.Tensor:
     """Integers in proportion to the tokens' probabilities, int32 (rows, vocabulary); 0 for a token cut off.
 
-    scores: float32 (rows, vocabulary), 0 for the likeliest token of a row. Top-k of Fan et al. 2018; top-p, the
-    fewest likeliest tokens that hold at least `top_p`, of Holtzman et al. 2020. Tokens equal to the last one
-    kept are kept too. A top_k of 0 and a top_p of 1 keep all."""
-    weights = scores.mul(_LOG2_E).exp2_().mul_(_WEIGHT_OF_LIKELIEST).to(torch.int32)  # exp is MKL's, and differs by processor
+    logits: float32 (rows, vocabulary). Top-k of Fan et al. 2018; top-p, the fewest likeliest tokens that hold at
+    least `top_p`, of Holtzman et al. 2020. Tokens equal to the last one kept are kept too. A top_k of 0 and a
+    top_p of 1 keep all."""
+    weights = _all_weights(logits.contiguous(), temperature)
     if 0 < top_k < weights.shape[-1]:
-        weights = weights * (weights >= _kth_largest(weights, top_k))
+        weights = _cut(weights, _kth_largest(weights, top_k))
     if top_p < 1:
         rising = _rising(weights)
         cumulated = _cumulated(rising)
         total = cumulated[:, -1:]
         spare = total - (total.double() * top_p).ceil().long()  # the most that the tokens cut off may hold
-        weights = weights * (weights >= rising.gather(-1, torch.searchsorted(cumulated, spare, right=True)))
+        weights = _cut(weights, rising.gather(-1, torch.searchsorted(cumulated, spare, right=True)))
     return weights
+
+
+def _all_weights(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    if is_compiled(logits):
+        weights = torch.empty(logits.shape, dtype=torch.int32)
+        kernels.weigh(logits.numpy(), temperature, _WEIGHT_OF_LIKELIEST, weights.numpy())
+        return weights
+    scores = (logits - logits.amax(-1, keepdim=True)) / temperature
+    return scores.mul(_LOG2_E).exp2_().mul_(_WEIGHT_OF_LIKELIEST).to(torch.int32)
+
+
+def _cut(weights: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
+    """The weights, those below the least (rows, 1) of their row made 0; on a CPU in place."""
+    if weights.device.type == "cpu":
+        kernels.cut(weights.numpy(), least.flatten().contiguous().numpy())
+        return weights
+    return weights * (weights >= least)
 
 
 def _cumulated(weights: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from herdbook.layout import CODE, stage_names
 _SERVER = (sys.executable, "-m", "stages", "--serve")
 PRELOADED = (
     "torch",
+    "numba",
     "transformers.models.llama.modeling_llama",
     "great_expectations.expectations.core",
     "scipy.stats",
@@ -43,6 +44,7 @@ def preload() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("pydantic").create_model("Nothing")  # the first model looks for plugins among all packages
+    importlib.import_module("numba").njit("float32(float32)")(lambda x: x)  # the first function to be compiled sets the compiler up
     # The first model that is read or written waits for a table of all architectures.
     importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
 

@@ -75,7 +75,7 @@ def redrawn(
     import torch
 
     from herdbook.models import batch_of
-    from herdbook.sampler import weights_of
+    from herdbook.sampler import picked, weights_of
 
     model.train(False)
     inputs, targets = batch_of(rows, mark, model.device)
@@ -84,9 +84,7 @@ def redrawn(
         logits = model(input_ids=inputs, use_cache=False).logits.float().cpu()
     targets = targets.cpu()
     probabilities = logits.softmax(-1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
-    weights = weights_of((logits - logits.amax(-1, keepdim=True)).flatten(0, 1), top_k, 1.0)
-    sums = weights.cumsum(-1, dtype=torch.int64)
-    drawn = torch.searchsorted(sums, (uniforms.flatten()[:, None] * sums[:, -1:]).long(), right=True)[:, 0].view(targets.shape)
+    drawn = picked(weights_of(logits.flatten(0, 1), 1.0, top_k, 1.0), uniforms.flatten()).view(targets.shape)
     lengths = [len(row) for row in rows]
     return (
         [row[:length] for row, length in zip(probabilities.tolist(), lengths, strict=True)],

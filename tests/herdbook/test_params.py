@@ -49,15 +49,15 @@ def test_the_committed_parameters_can_be_run():
         ),
         ("regimes.replace.weights.human", 1.5, "less than or equal to 1"),
         ("regimes.replace.weights", {"offspring": 0.0, "previous": 0.0, "human": 0.0}, "the weights sum to zero"),
-        ("regimes.replace.weights.hooman", 0.5, "regimes.replace.weights.hooman is 0.5: Extra inputs are not permitted"),
+        ("regimes.replace.weights.hooman", 0.5, "regimes.replace.weights.hooman: no such key"),
         ("regimes.replace.gate", "wave", "'block' or 'waive'"),
         ("regimes.replace.start", "pretrained", "model.pretrained is null"),
         ("regimes.replace.budget_rows", 0, "greater than or equal to 1"),
-        ("regimes.replace.compute", ..., "regimes.replace.compute: Field required"),
+        ("regimes.replace.compute", ..., "regimes.replace.compute: missing"),
         ("regimes.replace.compute", "minutes", "regimes.replace.compute is 'minutes': Input should be 'steps' or 'epochs'"),
         ("regimes.replace.compute", {"epochs": 0}, "regimes.replace.compute.epochs is 0"),
         ("regimes.replace.recipe.num_rows", 0, "regimes.replace.recipe.num_rows is 0"),
-        ("regimes.replace.recipe.num_rows", {"first": 9}, "regimes.replace.recipe.num_rows.added: Field required"),
+        ("regimes.replace.recipe.num_rows", {"first": 9}, "regimes.replace.recipe.num_rows.added: missing"),
         ("regimes.replace.decoding.temperature", -1.0, "regimes.replace.decoding.temperature"),
         ("regimes.replace.decoding.num_rows", 7, "is not among decodings"),
         (
@@ -83,15 +83,15 @@ def test_the_committed_parameters_can_be_run():
         ("train.learning_rate", float("nan"), "finite number"),
         ("train.learning_rate", "0.1", "valid number"),
         ("train.device", "tpu", "'auto', 'cpu' or 'cuda'"),
-        ("train.epoch", 3, "train.epoch is 3: Extra inputs are not permitted"),
+        ("train.epoch", 3, "train.epoch: no such key"),
         ("corpus.source", "web", "'wikipedia', 'files', 'huggingface' or 'task'"),
         ("corpus.source", "files", "path must be given for source files"),
         ("corpus.source", "task", "num_problems must be given for source task"),
         ("corpus", {**COMMITTED["corpus"], "source": "task", "num_problems": 9}, "corpus.source is task but task is null"),
         ("task", {"family": "logic"}, "prepare.vocabulary_size to 257 and model.pretrained to null"),
         ("regimes.replace.mixture", {"num_tokens": 9, "sources": []}, "regimes.replace.mixture.sources"),
-        ("profile", ..., "profile: Field required"),
-        ("extra", 1, "extra is 1"),
+        ("profile", ..., "profile: missing"),
+        ("extra", 1, "extra: no such key"),
     ],
 )
 def test_a_value_that_cannot_be_run_is_named_with_what_is_allowed(path, value, message):
@@ -144,6 +144,14 @@ def test_the_arguments_of_a_stage_name_a_founder_or_a_generation():
 @pytest.mark.parametrize("found", [None, [], "text", {}])
 def test_a_document_of_another_shape_is_refused(found):
     refusal(found)
+
+
+@pytest.mark.parametrize(("path", "wrong", "right"), [("train.epochs", "epoch", "epochs"), ("regimes", "regime", "regimes")])
+def test_a_misspelt_key_is_told_with_the_one_that_is_missing(path, wrong, right):
+    found = changed(path, ...)
+    *parents, _ = path.split(".")
+    (found[parents[0]] if parents else found)[wrong] = 3
+    assert f"{'.'.join([*parents, wrong])}: no such key, perhaps {right}; correct it there" in refusal(found)
 
 
 def test_values_are_frozen():
