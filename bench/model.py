@@ -5,6 +5,7 @@ thread, after one round that is not counted. The model and its rows are made up:
 tokens drawn by Zipf's law. A model's share of the product rate counts what its weight matrices multiply, not attention. Where the
 time goes is told by torch's own profiler, in a round of its own: it sees operations, and `between them` is Python and the profiler."""
 
+import contextlib
 import os
 import re
 import statistics
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ PURE = {"top_k": 0, "top_p": 1.0, "temperature": 1.0, "num_beams": 1, "repetitio
 Ways = dict[str, Callable[[], int]]
 KINDS = {  # of torch's operations, by their names without aten::
     "matrix products": r"mm|addmm|bmm|baddbmm",
-    "attention": r"_scaled_dot_product.*",
-    "loss": r".*(log_softmax|nll_loss).*",
-    "norms": r".*rms_norm.*|.*norm",
+    "attention": r"_scaled_dot_product.*|attend",
+    "loss": r".*(log_softmax|nll_loss|cross_entropy).*|_CrossEntropy.*",
+    "norms": r".*norm(_gradient)?|_Norm.*",
+    "gate and rotation": r"gate.*|_Gate.*|turn|_Turn.*",
     "optimiser and clipping": r"_fused_adam.*|_foreach.*",
-    "drawing a token": r"cumsum|searchsorted|exp2_|amax|gather|ge|argmax|isfinite",
+    "drawing a token": r"weigh|cut|pick|amax|isfinite|ne|abs",
     "copies and shapes": r"copy_|cat|.*fill_|zero_|.*pad.*|roll|index.*|clone|_to_copy|select.*|slice.*|embedding.*",
 }
 
@@ -57,11 +59,35 @@ def rates(ways: Ways) -> dict[str, dict[str, float]]:
     return found
 
 
+@contextlib.contextmanager
+def kernels_seen() -> Iterator[None]:
+    """Let torch's profiler see the compiled kernels, each under its own name."""
+    from numba.core.dispatcher import Dispatcher
+    from torch.profiler import record_function
+
+    from herdbook import kernels
+
+    compiled = {name: work for name, work in vars(kernels).items() if isinstance(work, Dispatcher)}
+
+    def watched(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            with record_function(name):
+                return work(*given)
+
+        return call
+
+    try:
+        vars(kernels).update({name: watched(name, work) for name, work in compiled.items()})
+        yield
+    finally:
+        vars(kernels).update(compiled)
+
+
 def where_time_goes(work: Callable[[], object]) -> dict[str, float]:
     """Shares of the time of `work`, done once more, by kinds of operations."""
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with kernels_seen(), profile(activities=[ProfilerActivity.CPU]) as seen:
         began = time.monotonic()
         work()
         whole = time.monotonic() - began

@@ -24,13 +24,15 @@ _NAMED_OTHERWISE = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python"
 
 def closure(path: Path, root: Path) -> set[Path]:
     """A file, all files below `root` that it imports, transitively, and the templates beside them (NAME.*.j2 of NAME.py)."""
+    tops = {place.stem for place in root.iterdir()}  # most imports are of packages from elsewhere, and need no look
     seen: set[Path] = set()
     todo = [path]
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo.extend(found for name in _imported(file) for found in _modules(root / name.replace(".", "/")) if found.is_file())
+            here = (root / name.replace(".", "/") for name in _imported(file) if name.split(".")[0] in tops)
+            todo.extend(found for place in here for found in _modules(place) if found.is_file())
     return seen | {template for file in seen for template in file.parent.glob(f"{file.stem}.*.j2")}
 
 

@@ -1,20 +1,39 @@
 """What a language model does between its matrix products, each in one pass over memory: numpy arrays in, numpy arrays written.
 
-Compiled by numba, once a checkout, for the processor that the pins name and not for the one at hand, so the bits are the same whoever
-made it; and so exp is a polynomial of our own, as those of libraries differ. Arrays lie whole in memory: numba refuses any other."""
+Compiled by numba for the processor that the pins name and not for the one at hand, so the bits are the same whoever made it; and so exp is
+a polynomial of our own, as those of libraries differ. Arrays lie whole in memory, which numba demands, and are of the sizes told, which
+nobody checks here: herdbook/fused.py does."""
 
-from functools import partial
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import llvmlite  # noqa: F401 - the compiler, whose version decides the bits: here it is on record
+import llvmlite
 import numba
 import numpy as np
 
-# A sum may be taken in any order and a product added in one rounding: which, the compiler decides, and its version and target are pinned.
-_compiled = partial(numba.njit, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+# A sum may be taken in any order, a factor drawn out of it, a product added in one rounding: which, the compiler decides, and its version
+# and target are pinned.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
 _LOG2_E = np.float32(1.4426950408889634)
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _LOT = 64  # weights that are added before their sum is compared
+# numba may keep the code of an older source under the name of a function, if it was interrupted: so the name says of what the code is.
+_SETTINGS = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("NUMBA_"))
+_MADE_OF = hashlib.sha256("\0".join([Path(__file__).read_text(), numba.__version__, llvmlite.__version__, *_SETTINGS]).encode()).hexdigest()
+
+
+def _compiled(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    def compiled(work: Callable[..., Any]) -> Any:
+        work.__qualname__ = f"{work.__name__}-{_MADE_OF[:16]}"
+        try:
+            return numba.njit(signature, cache=True, **_OPTIONS)(work)
+        except RuntimeError:  # nowhere to keep it, neither here nor at home: each process compiles it anew
+            return numba.njit(signature, **_OPTIONS)(work)
+
+    return compiled
 
 
 @_compiled("float32(float32)")
@@ -94,7 +113,7 @@ def gate_gradient(gradient: Any, both: Any, to_both: Any) -> None:
             to_right[j] = given[j] * left[j] * share
 
 
-@_compiled(inline="always")
+@numba.njit(inline="always")  # into what is compiled
 def _turn(head: Any, cosines: Any, sines: Any, way: Any, scale: Any, found: Any) -> None:
     half = len(head) // 2
     for j in range(half):
@@ -132,7 +151,9 @@ def attend(heads: Any, cosines: Any, sines: Any, memory: Any, at: int, attended:
         for s in range(num_shared):
             past = memory[i, s]
             _turn(heads[i, num_heads + s], cosines, sines, _ONE, _ONE, past[at, 0])
-            past[at, 1] = heads[i, num_heads + num_shared + s]
+            value = heads[i, num_heads + num_shared + s]
+            for j in range(size):
+                past[at, 1, j] = value[j]
             for h in range(s * sharing, (s + 1) * sharing):
                 _turn(heads[i, h], cosines, sines, _ONE, scale, query)
                 for p in range(end):
@@ -159,10 +180,14 @@ def cross_entropy(logits: Any, targets: Any, losses: Any) -> None:
     """Nats of each row's target, which is a column; 0 where it is below 0."""
     rows, size = logits.shape
     for i in range(rows):
-        row, target, most, total = logits[i], targets[i], largest(logits[i]), _ZERO
+        row, target, total = logits[i], targets[i], _ZERO
+        if target < 0:
+            losses[i] = _ZERO
+            continue
+        most = largest(row)
         for j in range(size):
             total += exp2((row[j] - most) * _LOG2_E)
-        losses[i] = np.float32(np.log(np.float64(total))) + (most - row[target]) if target >= 0 else _ZERO
+        losses[i] = np.float32(np.log(np.float64(total))) + (most - row[target])
 
 
 @_compiled("void(float32[:,::1], int64[::1], float32[::1], float32[:,::1])")
@@ -170,23 +195,27 @@ def cross_entropy_gradient(logits: Any, targets: Any, losses: Any, slopes: Any) 
     """`cross_entropy`, and the gradient of each row's loss: the probabilities, less 1 at the target."""
     rows, size = logits.shape
     for i in range(rows):
-        row, found, target, most, total = logits[i], slopes[i], targets[i], largest(logits[i]), _ZERO
+        row, found, target, total = logits[i], slopes[i], targets[i], _ZERO
+        if target < 0:
+            losses[i] = _ZERO
+            for j in range(size):
+                found[j] = _ZERO
+            continue
+        most = largest(row)
         for j in range(size):
             found[j] = exp2((row[j] - most) * _LOG2_E)
             total += found[j]
-        losses[i] = np.float32(np.log(np.float64(total))) + (most - row[target]) if target >= 0 else _ZERO
-        share = _ONE / total if target >= 0 else _ZERO
+        losses[i] = np.float32(np.log(np.float64(total))) + (most - row[target])
+        share = _ONE / total
         for j in range(size):
             found[j] *= share
-        if target >= 0:
-            found[target] -= _ONE
+        found[target] -= _ONE
 
 
 @_compiled("void(float32[:,::1], float32, float32, int32[:,::1])")
-def weigh(logits: Any, temperature: Any, of_largest: Any, weights: Any) -> None:
-    """exp((logit - largest) / temperature) of each row, times `of_largest`, cut to integers."""
+def weigh(logits: Any, scale: Any, of_largest: Any, weights: Any) -> None:
+    """2**((logit - largest) * scale) of each row, times `of_largest`, cut to integers."""
     rows, size = logits.shape
-    scale = _LOG2_E / temperature
     for i in range(rows):
         row, found, most = logits[i], weights[i], largest(logits[i])
         for j in range(size):

@@ -22,12 +22,13 @@ _SPLIT_SUMS = range(193, 258)  # sums over so many products are split in two, in
 
 
 def is_llama(model: PreTrainedModel) -> TypeGuard[LlamaForCausalLM]:
-    """Whether this module reads the model: of transformers' own class, without biases, dropout or positions that stretch."""
+    """Whether this module reads the model: of transformers' own class, without biases, dropout, positions that stretch or turn a part."""
     config = model.config
     return (
         type(model) is LlamaForCausalLM
         and config.hidden_act == "silu"
         and config.rope_parameters["rope_type"] in ("default", "linear", "llama3")
+        and config.rope_parameters.get("partial_rotary_factor", 1.0) == 1.0
         and not (config.attention_bias or config.mlp_bias or config.attention_dropout)
     )
 

@@ -20,11 +20,15 @@ PINS = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "MKL_NUM_THREADS": "1",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # all that numpy dispatches to beyond AVX2
+    "NUMBA_BOUNDSCHECK": "0",
     "NUMBA_CPU_FEATURES": "+avx2,+fma",  # what herdbook/kernels.py is compiled for: else for all that the processor at hand has
     "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_DEBUGINFO": "0",
     "NUMBA_DISABLE_INTEL_SVML": "1",
     "NUMBA_DISABLE_JIT": "0",
+    "NUMBA_LOOP_VECTORIZE": "1",
     "NUMBA_OPT": "3",
+    "NUMBA_SLP_VECTORIZE": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENBLAS_CORETYPE": "Haswell",

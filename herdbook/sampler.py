@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicLayer
 
 from herdbook import kernels
 from herdbook.errors import ModelError
-from herdbook.fused import is_compiled
+from herdbook.fused import is_for_kernels
 from herdbook.llama import LlamaReader, is_llama
 from herdbook.models import check_positions
 from herdbook.params import Decoding
@@ -25,6 +25,7 @@ from herdbook.params import Decoding
 # below 2**-30 of the likeliest weighs nothing. Sums stay below 2**53, exact in float64, up to 2**23 tokens.
 _WEIGHT_OF_LIKELIEST = 2.0**30
 _LOG2_E = math.log2(math.e)
+_MOST = float(np.finfo(np.float32).max)
 _ENDED_SHARE = 1 / 8  # ended rows are dropped from a batch in lots: each time copies its whole cache
 
 
@@ -133,9 +134,9 @@ def picked(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
 
     weights: int32 (rows, vocabulary); uniforms: float64 (rows,), in [0, 1); int64 (rows,)."""
     if weights.device.type == "cpu":
-        picked = torch.empty(len(weights), dtype=torch.int64)
-        kernels.pick(weights.numpy(), uniforms.contiguous().numpy(), picked.numpy())
-        return picked
+        places = torch.empty(len(weights), dtype=torch.int64)
+        kernels.pick(weights.contiguous().numpy(), uniforms.contiguous().numpy(), places.numpy())
+        return places
     cumulated = _cumulated(weights)
     target = (uniforms[:, None] * cumulated[:, -1:]).long()  # below the total: it is exact in float64, uniforms < 1
     return torch.searchsorted(cumulated, target, right=True)[:, 0]
@@ -160,9 +161,9 @@ def weights_of(logits: torch.Tensor, temperature: float, top_k: int, top_p: floa
 
 
 def _all_weights(logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    if is_compiled(logits):
+    if is_for_kernels(logits):
         weights = torch.empty(logits.shape, dtype=torch.int32)
-        kernels.weigh(logits.numpy(), temperature, _WEIGHT_OF_LIKELIEST, weights.numpy())
+        kernels.weigh(logits.numpy(), min(_LOG2_E / temperature, _MOST), _WEIGHT_OF_LIKELIEST, weights.numpy())
         return weights
     scores = (logits - logits.amax(-1, keepdim=True)) / temperature
     return scores.mul(_LOG2_E).exp2_().mul_(_WEIGHT_OF_LIKELIEST).to(torch.int32)

@@ -73,6 +73,7 @@ def test_token_by_token_it_reads_what_it_reads_at_once_and_rows_may_be_dropped_o
 @pytest.mark.parametrize("change", [
     {"attention_bias": True}, {"mlp_bias": True}, {"hidden_act": "gelu"}, {"attention_dropout": 0.1},
     {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 100.0}},
+    {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 100.0, "partial_rotary_factor": 0.5}},
 ])  # fmt: skip
 def test_what_it_does_not_read_is_left_to_transformers(change):
     assert not is_llama(model_of({**CONFIGS[0], **change}))
