@@ -16,7 +16,7 @@ from rich.table import Table
 
 from flows.pipeline import Pipeline, opened
 from flows.progress import followed
-from flows.server import reporting, settled
+from flows.server import Api, reporting, settled
 from flows.turn import turn
 from flows.walk import Outcome, num_cores
 from herdbook.attest import demand_key
@@ -50,10 +50,11 @@ def _run(params: Params, jobs: int) -> int:
     with phases("comparing files with dvc.lock") as begin:
         is_stale = any(state.is_stale for state in stage_states(Path.cwd(), begin))
     if is_stale:
-        start_preloaded()  # it imports while the pipeline is read and Prefect starts
-        with opened(Path.cwd()) as pipeline:
-            if status := _flow(pipeline, params, jobs):
-                return status
+        with reporting(Path.cwd()) as api:  # its server takes longest to start, then the preloaded process; the pipeline is read meanwhile
+            start_preloaded()
+            with opened(Path.cwd()) as pipeline:
+                if status := _flow(pipeline, params, jobs, api):
+                    return status
     return tell()
 
 
@@ -77,30 +78,29 @@ def tell() -> int:
     return 0
 
 
-def _flow(pipeline: Pipeline, params: Params, jobs: int) -> int:
-    """Breed as a flow run; the exit status."""
+def _flow(pipeline: Pipeline, params: Params, jobs: int, api: Api) -> int:
+    """Breed as a flow run that is reported to `api`; the exit status."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # people get the bar, Prefect gets the logs
     outcome: Outcome[str] = Outcome()
-    with messages.status("starting Prefect") as status, reporting(Path.cwd()) as api:
+    with messages.status("starting Prefect"):
         from prefect import flow
 
         from flows.breed import breed_over, run_name
 
         api.wait()
-        status.stop()
-        with followed(messages, len(pipeline.plan)) as follow:
+    with followed(messages, len(pipeline.plan)) as follow:
 
-            def watch(now: Outcome[str]) -> None:
-                nonlocal outcome
-                outcome = now
-                follow(now)
+        def watch(now: Outcome[str]) -> None:
+            nonlocal outcome
+            outcome = now
+            follow(now)
 
-            @flow(name="breed", flow_run_name=run_name, persist_result=False)
-            def breed() -> "State":
-                return breed_over(pipeline, params, jobs, watch)
+        @flow(name="breed", flow_run_name=run_name, persist_result=False)
+        def breed() -> "State":
+            return breed_over(pipeline, params, jobs, watch)
 
-            state = breed(return_state=True)
-        settled(state)
+        state = breed(return_state=True)
+    settled(state)
     if state.is_cancelled():
         messages.print(state.message, markup=False)
         return INTERRUPTED
