@@ -26,7 +26,7 @@ serve: .venv/installed $(FOLDER)/data/manifest.json  ## Prefect's UI and the sch
 	cd $(FOLDER) && $(CURDIR)/$(BIN)/python -m flows.schedule --port $(PORT)
 
 test: .venv/installed  ## all tests
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed  ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
