@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from dulwich.index import Index
 
 from flows.command import MachineError, guarded
 from flows.pipeline import Pipeline, opened
@@ -164,6 +165,28 @@ def test_an_output_that_a_stage_did_not_write_is_an_error_of_that_stage(project)
     trick(project, "g1.model", "raise SystemExit(0)")
     outcome = go(project)
     assert "train@r0-s0-g0: output 'runs/r0/s0/g1.model' does not exist" in str(outcome.failed["train@r0-s0-g0"])
+
+
+def test_an_output_that_git_tracks_is_refused_and_the_index_is_parsed_once(project, monkeypatch):
+    tracked = project / "runs/human"
+    tracked.parent.mkdir()
+    tracked.write_text("committed by force")
+    subprocess.run(["git", "add", "--force", "runs/human"], cwd=project, check=True)
+    num_read = 0
+    read = Index.read
+
+    def counted(index: Index) -> None:
+        nonlocal num_read
+        num_read += 1
+        read(index)
+
+    monkeypatch.setattr(Index, "read", counted)
+    outcome = go(project)
+    assert "is already tracked by SCM" in str(outcome.failed["prepare"])
+    assert num_read == 1
+    subprocess.run(["git", "rm", "-qf", "--cached", "runs/human"], cwd=project, check=True)
+    assert not go(project).failed
+    assert num_read == 2
 
 
 def test_a_full_disk_while_recording_names_the_stage(project, monkeypatch):
