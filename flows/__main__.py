@@ -55,6 +55,8 @@ def _run(params: Params, jobs: int) -> int:
             with opened(Path.cwd()) as pipeline:
                 if status := _flow(pipeline, params, jobs, api):
                     return status
+    else:
+        messages.print("nothing to do: every stage is as dvc.lock records it")
     return tell()
 
 
@@ -85,7 +87,7 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int, api: Api) -> int:
     with messages.status("starting Prefect"):
         from prefect import flow
 
-        from flows.breed import breed_over, run_name
+        from flows.breed import breed_over, counted, run_name
 
         api.wait()
     with followed(messages, len(pipeline.plan)) as follow:
@@ -109,6 +111,7 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int, api: Api) -> int:
             messages.print(_what_stands(outcome, pipeline.plan))
         messages.print(f"breed: {state.message}; mend it and run again, what is finished is kept", markup=False, soft_wrap=True)
         return 1
+    messages.print(f"stages: {counted(outcome)}")
     return 0
 
 

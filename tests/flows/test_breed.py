@@ -104,6 +104,7 @@ def test_a_first_run_needs_no_server_says_little_and_connects_to_nothing_else(br
     assert found["off_machine"] == []
     assert "Traceback" not in said
     assert "train@replace-s0-g1 ran" in said
+    assert " ran, 1 unchanged" in said  # data.dvc
     assert "report: " in said.replace("\n", "")
     assert [line for line in found["lines"] if "prefect" in line.lower()] == []
     assert found["left"] == []
@@ -133,6 +134,7 @@ def test_the_run_is_attested_with_what_its_stages_took(project):
 def test_a_second_run_starts_nothing(project):
     before = (project / ".prefect/server.log").stat().st_mtime
     said = breed(project)
+    assert "nothing to do" in said
     assert "ran" not in said.split("report:")[0]
     assert (project / ".prefect/server.log").stat().st_mtime == before
 
