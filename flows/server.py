@@ -100,10 +100,19 @@ def started(root: Path, ui: bool, port: int = 0) -> Iterator[Api]:
             stdout=output, stderr=output, start_new_session=True, env=environment, cwd=root,
         )  # fmt: skip
     os.environ["PREFECT_API_URL"] = f"{base}/api"
+    is_up = False
+
+    def wait() -> None:
+        nonlocal is_up
+        _wait_until_healthy(f"{base}/api", process, log)
+        is_up = True
+
     try:
-        yield Api(f"{base}/api", lambda: _wait_until_healthy(f"{base}/api", process, log))
+        yield Api(f"{base}/api", wait)
     finally:
         os.environ.pop("PREFECT_API_URL", None)
+        if not is_up:
+            process.kill()  # it knows nothing yet, and would end only after it had started
         _stop(process)
 
 

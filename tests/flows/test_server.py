@@ -50,6 +50,16 @@ def test_a_server_answers_on_loopback_alone_and_ends_with_its_killed_owner(tmp_p
     wait_for(lambda: not is_alive(child.pid))
 
 
+def test_a_server_that_nobody_waited_for_is_not_waited_for_at_the_end(tmp_path, monkeypatch):
+    with server.started(tmp_path, ui=False):
+        (child,) = [p for p in psutil.Process().children() if "flows.api" in p.cmdline()]
+        stopped = []
+        stop = server._stop
+        monkeypatch.setattr(server, "_stop", lambda process: (stop(process), stopped.append(process)))
+    assert [process.returncode for process in stopped] == [-signal.SIGKILL]
+    assert not is_alive(child.pid)
+
+
 def test_a_port_that_is_taken_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
