@@ -1,11 +1,15 @@
 """Run a stage's commands so that they can always be ended: by an interrupt, and by the death of this process."""
 
+import contextlib
+import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,12 @@ from flows.guard import end_group
 from flows.pipeline import Command
 from herdbook.errors import HerdbookError
 from herdbook.files import read_json
-from herdbook.warm import USAGE, socket_path
+from herdbook.layout import stage_names
+from herdbook.warm import DIED, USAGE, Answer, answered, ask, socket_path
+from stages.__main__ import SERVER, environment_of
+
+_LAUNCHER = ["python", "-m", "stages"]
+_WORD = re.compile(r"[\w.@/-]+")  # means itself to every shell
 
 
 class StageError(HerdbookError):
@@ -34,14 +43,80 @@ class Usage:
     cpu_seconds: float | None = None
 
 
-class Commands:
-    """The commands that run now, each in its own process group, and the guard that ends them when this process dies.
+class _Process:
+    """A line that runs in a process group of its own."""
 
-    Made by `guarded`."""
+    def __init__(self, line: list[str], command: Command, told: Path) -> None:
+        self._told = told
+        self._process = subprocess.Popen(
+            line, cwd=command.directory, env={**command.environment, USAGE: str(told)}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self.group: int | None = self._process.pid
+
+    def said(self) -> Iterator[bytes]:
+        assert self._process.stdout
+        yield from self._process.stdout
+
+    def wait(self) -> tuple[int, Usage]:
+        status = self._process.wait()
+        return status, Usage(**read_json(self._told)) if self._told.exists() else Usage()
+
+    def end(self) -> None:
+        end_group(self._process.pid)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self.end()
+        with self._process:
+            self._process.wait()
+
+
+class _Fork:
+    """A stage that runs as a fork of the preloaded process, which ends it with its connection."""
+
+    group = None
+
+    def __init__(self, argv: list[str], command: Command) -> None:
+        reading, writing = os.pipe()
+        self._pipe = os.fdopen(reading, "rb")
+        try:
+            self._connection = ask(argv, SERVER, environment_of(command.environment), (writing, writing))
+        except BaseException:
+            self._pipe.close()
+            raise
+        finally:
+            os.close(writing)
+        self._answer: Answer | None = None
+
+    def said(self) -> Iterator[bytes]:
+        yield from self._pipe
+        self._answer = answered(self._connection)
+        if self._answer is None:
+            yield DIED.encode()
+
+    def wait(self) -> tuple[int, Usage]:
+        if self._answer is None:
+            return -signal.SIGKILL, Usage()
+        return self._answer.status, Usage(self._answer.peak_memory_bytes, round(self._answer.cpu_seconds, 3))
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):  # it has ended
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._pipe.close()
+
+
+class Commands:
+    """The commands that run now, and the guard that ends their process groups when this process dies.
+
+    A stage needs no process of its own that waits for its fork: this one does. Made by `guarded`."""
 
     def __init__(self, guard: subprocess.Popen[bytes], scratch: Path) -> None:
         self._guard, self._scratch = guard, scratch
-        self._groups: set[int] = set()
+        self._running: set[_Process | _Fork] = set()
         self._mutex = threading.Lock()
         self._is_interrupted = False
 
@@ -50,17 +125,14 @@ class Commands:
 
         Returns what the last line told of its use of the machine. Raises StageError where a line exits with a
         status of its own, MachineError where a signal ended it."""
-        last = ""
-        told = self._scratch / f"{uuid4()}.json"
-        environment = {**command.environment, USAGE: str(told)}
+        last, usage = "", Usage()
         for line in command.lines:
-            with self._started(line, command.directory, environment) as process:
-                assert process.stdout
-                for said in process.stdout:
+            with self._started(line, command) as running:
+                for said in running.said():
                     if text := said.decode(errors="replace").rstrip():
                         last = text
                         log(text)
-                status = process.wait()
+                status, usage = running.wait()
             if status and self._is_interrupted:
                 raise StageError(f"{name}: interrupted")
             number = -status if status < 0 else status - 128  # a shell reports its child's signal n as 128 + n
@@ -68,42 +140,48 @@ class Commands:
                 raise MachineError(f"{name}: ended by signal {number}{_hint(number)}{': ' + last if last else ''}")
             if status:
                 raise StageError(f"{name}: {last or f'{line[-1]} exited with {status}'}")
-        return Usage(**read_json(told)) if told.exists() else Usage()
+        return usage
 
     def interrupt(self) -> None:
         """End what runs, at once, and let nothing start any more."""
         with self._mutex:
             self._is_interrupted = True
-            for group in self._groups:
-                end_group(group)
+            for running in self._running:
+                running.end()
 
     @contextmanager
-    def _started(self, line: list[str], directory: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    def _started(self, line: list[str], command: Command) -> Iterator[_Process | _Fork]:
+        if self._is_interrupted:
+            raise StageError(f"{line[-1]}: not started, the run was interrupted")
+        argv = _stage_of(line, command)
+        running = _Fork(argv, command) if argv else _Process(line, command, self._scratch / f"{uuid4()}.json")
         with self._mutex:
-            if self._is_interrupted:
-                raise StageError(f"{line[-1]}: not started, the run was interrupted")
-            process = subprocess.Popen(
-                line, cwd=directory, env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-            self._groups.add(process.pid)
-            self.tell(f"+{process.pid}")
+            self._running.add(running)
+            if running.group:
+                self.tell(f"+{running.group}")
+            if self._is_interrupted:  # between the question above and here
+                running.end()
         try:
-            yield process
+            yield running
         finally:
-            if process.poll() is None:
-                end_group(process.pid)
-            with process:
-                process.wait()
+            running.close()
             with self._mutex:
-                self._groups.discard(process.pid)
-                self.tell(f"-{process.pid}")
+                self._running.discard(running)
+                if running.group:
+                    self.tell(f"-{running.group}")
 
     def tell(self, word: str) -> None:
         """Say a word to the guard."""
         assert self._guard.stdin
         self._guard.stdin.write(word.encode() + b"\n")
         self._guard.stdin.flush()
+
+
+def _stage_of(line: list[str], command: Command) -> list[str] | None:
+    """The words of a stage, where a line says nothing else and the stage is to be forked here."""
+    words = line[-1].split()
+    is_stage = words[:3] == _LAUNCHER and all(map(_WORD.fullmatch, words)) and words[3:4] in [[name] for name in stage_names(Path())]
+    return words[3:] if is_stage and command.directory == Path.cwd() and not command.environment.get("HERDBOOK_COLD") else None
 
 
 def _hint(number: int) -> str:

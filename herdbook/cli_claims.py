@@ -150,7 +150,9 @@ def _drawn(found: list[dict[str, Any]]) -> Any:
     from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*(Column(name, overflow="fold") for name in ("claim", "standing", "verdict")), show_lines=True)
+    whole = max((len(claim["id"]) + 1 for claim in found), default=0)  # an id is typed again, so it stands on one line
+    claim_column = Column("claim", overflow="fold", min_width=whole)
+    table = Table(claim_column, *(Column(name, overflow="fold") for name in ("standing", "verdict")), show_lines=True)
     for claim in found:
         because = "; ".join(claim["exploratory_because"])
         standing = f"registered as number {claim['registration']}" if claim["registered"] else f"EXPLORATORY: {because}"

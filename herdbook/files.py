@@ -154,12 +154,21 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
     """Plain YAML in which no mapping may repeat a key."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if repeated := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"key {repeated[0][1]!r} stands twice", node.start_mark)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
 
 def strict_yaml(text: str) -> Any:
-    """The value of a YAML text; yaml.YAMLError where it is none, or where a mapping repeats a key."""
-    return yaml.load(text, Loader=_StrictLoader)
+    """The value of a YAML text; yaml.YAMLError with line and column where it is none, or where a mapping repeats a key."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        if error.problem_mark is None:
+            raise
+        what = ": ".join(filter(None, (error.context, error.problem)))
+        raise yaml.YAMLError(f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {what}") from error

@@ -185,8 +185,19 @@ def _param_reasons(stage: Mapping[str, Any], recorded: Mapping[str, Any], params
     before = recorded.get("params", {}).get(PARAMS.as_posix(), {})
     now = set(stage.get("params", []))
     for name in sorted(now | before.keys()):
-        if name not in now or name not in before or before[name] != _at(params, name):
+        if name not in now or name not in before:
             yield Reason("parameter", name)
+        else:
+            yield from (Reason("parameter", key) for key in _changed(name, before[name], _at(params, name)))
+
+
+def _changed(name: str, before: Any, now: Any) -> Iterator[str]:
+    """The dotted keys, at or below `name`, whose values differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in sorted(before.keys() | now.keys(), key=str):
+            yield from _changed(f"{name}.{key}", before.get(key), now.get(key))
+    elif before != now:
+        yield name
 
 
 def _at(document: Any, dotted: str) -> Any:

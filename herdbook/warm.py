@@ -1,9 +1,8 @@
 """One preloaded process whose forks run stages, so that start-up does not dominate.
 
-Importing torch, transformers and Great Expectations costs 6 to 9 s of CPU; a fork that has them costs
-0.05 s. Each fork imports this project's own modules anew, and the few that the process itself runs are
-part of its name, so an edit is always seen. It belongs to one user, one checkout and one set of installed packages, starts on
-demand, and ends when idle. A fork ends when its caller does."""
+Importing torch, transformers and Great Expectations costs 6 to 9 s of CPU, a fork of a process that has hundredths of one. It belongs
+to one user, one checkout as its modules are now, and one set of installed packages: an edit starts another. It starts on demand and
+ends when idle. A fork ends when its caller does."""
 
 import contextlib
 import ctypes
@@ -23,6 +22,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,25 +32,23 @@ IDLE_SECONDS = 60
 _START_SECONDS = 120  # a loaded machine takes a while to import everything; connecting needs only the bind
 _REQUEST_BYTES = 1 << 20
 _ANSWER = struct.Struct("!iqd")  # exit status, peak resident bytes, CPU seconds
+DIED = "the preloaded process died; run again, or set HERDBOOK_COLD=1 to do without it"
 USAGE = "HERDBOOK_USAGE"  # names a file that is to be told what a stage used
-_LAUNCHER = (
-    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
-    "stages/__init__.py", "stages/__main__.py",
-)  # fmt: skip
+_CODE = ("herdbook", "stages")  # whose modules the process has imported, as far as stages import them
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 
 
 def socket_path(root: Path) -> Path:
-    """Where the process of this user, this checkout and these packages listens; its folder is private."""
+    """Where the process of this user, this checkout with its modules as they are, and these packages listens; its folder is private."""
     folder = _runtime_folder() / f"herdbook-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
         raise HerdbookError(f"{folder}: must be a folder of yours with mode 0700; remove it, or set HERDBOOK_COLD=1")
-    # The launcher and what it imports live on in every fork, so the process serves these bytes of them only.
-    launcher = [path.read_bytes().hex() for path in map(Path, _LAUNCHER) if path.is_file()]
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *launcher]).encode())
+    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages]).encode())
+    for module in sorted(module for top in _CODE for module in (root / top).rglob("*.py")):
+        key.update(f"\0{module.relative_to(root)}\0".encode() + module.read_bytes())
     path = folder / f"{key.hexdigest()[:16]}.sock"
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise HerdbookError(f"{path}: too long for a socket (at most {_SOCKET_PATH_BYTES} bytes); set XDG_RUNTIME_DIR to a shorter folder")
@@ -66,33 +64,54 @@ def _runtime_folder() -> Path:
 # The caller.
 
 
-def call(argv: Sequence[str], server: Sequence[str], environment: dict[str, str]) -> int:
-    """Run `argv` in a fork of the preloaded process, started with `server` + its socket where none runs.
+@dataclass(frozen=True)
+class Answer:
+    """How a fork ended: its exit status, -n where signal n ended it, and what it used."""
 
-    The fork has this process's stdout, stderr, working directory and `environment`. Returns its exit
-    status, 128 + n where signal n ended it."""
-    connection = _connect(socket_path(Path.cwd()), server, environment)
-    request = json.dumps({"argv": list(argv), "cwd": str(Path.cwd()), "environment": environment}).encode()
-    socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], [1, 2])
-    try:
-        answer = connection.recv(_ANSWER.size, socket.MSG_WAITALL)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT  # closing the connection ends the fork
-    except ConnectionResetError:
-        answer = b""
-    finally:
-        connection.close()
-    if len(answer) < _ANSWER.size:
-        print(f"{' '.join(argv)}: the preloaded process died; run again, or set HERDBOOK_COLD=1 to do without it", file=sys.stderr)
+    status: int
+    peak_memory_bytes: int
+    cpu_seconds: float
+
+
+def call(argv: Sequence[str], server: Sequence[str], environment: dict[str, str]) -> int:
+    """Run `argv` in a fork of the preloaded process that has this process's stdout and stderr.
+
+    Returns its exit status, 128 + n where signal n ended it."""
+    with ask(argv, server, environment) as connection:
+        try:
+            answer = answered(connection)
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+    if answer is None:
+        print(f"{' '.join(argv)}: {DIED}", file=sys.stderr)
         return 128 + signal.SIGKILL
-    status, peak_memory_bytes, cpu_seconds = _ANSWER.unpack(answer)
-    tell_usage(environment, peak_memory_bytes, cpu_seconds)
-    if status == -signal.SIGKILL:
+    tell_usage(environment, answer.peak_memory_bytes, answer.cpu_seconds)
+    if answer.status == -signal.SIGKILL:
         print(
             f"{' '.join(argv)}: killed (signal 9), as when memory runs out; free memory or use smaller sizes, then run again",
             file=sys.stderr,
         )
-    return int(status) if status >= 0 else 128 - int(status)
+    return answer.status if answer.status >= 0 else 128 - answer.status
+
+
+def ask(argv: Sequence[str], server: Sequence[str], environment: dict[str, str], outputs: tuple[int, int] = (1, 2)) -> socket.socket:
+    """Have `argv` run in a fork of the preloaded process, started with `server` + its socket where none runs.
+
+    The fork has `outputs` for its stdout and stderr, this process's working directory, and `environment`. It ends when the connection
+    that is returned does. Raises HerdbookError where the preloaded process does not start."""
+    connection = _connect(socket_path(Path.cwd()), server, environment)
+    request = json.dumps({"argv": list(argv), "cwd": str(Path.cwd()), "environment": environment}).encode()
+    socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], outputs)
+    return connection
+
+
+def answered(connection: socket.socket) -> Answer | None:
+    """Wait until the fork has ended; None where the preloaded process did, or the connection was shut down."""
+    try:
+        answer = connection.recv(_ANSWER.size, socket.MSG_WAITALL)
+    except ConnectionResetError:
+        answer = b""
+    return Answer(*_ANSWER.unpack(answer)) if len(answer) == _ANSWER.size else None
 
 
 def start(server: Sequence[str], environment: dict[str, str]) -> None:
@@ -121,6 +140,7 @@ def _connect(path: Path, server: Sequence[str], environment: dict[str, str]) -> 
         deadline = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             if connection := _try_connect(path):
+                process.returncode = 0  # it outlives this process, which need not wait for it
                 return connection
             time.sleep(0.02)
     raise HerdbookError(f"the preloaded process did not start; see {path.with_suffix('.log')}, or set HERDBOOK_COLD=1 to do without it")
@@ -140,13 +160,17 @@ def _try_connect(path: Path) -> socket.socket | None:
 
 
 def serve(path: Path, preload: Callable[[], object], run: Callable[[list[str]], int]) -> int:
-    """Listen at `path`, call `preload`, then fork `run(argv)` for each caller until idle."""
+    """Listen at `path`, call `preload`, then fork `run(argv)` for each caller until idle.
+
+    Raises HerdbookError where a module was edited meanwhile, for then nobody knows which bytes of it were imported."""
     listener = socket.socket(socket.AF_UNIX)
     os.umask(0o177)
     listener.bind(str(path))
     listener.listen(256)
     os.umask(0o022)
     preload()
+    if socket_path(Path.cwd()) != path:
+        raise HerdbookError(f"{', '.join(_CODE)}: edited while the preloaded process started; run again")
     gc.collect()
     gc.freeze()  # the forks share these pages as long as nobody counts references in them
     signal.signal(signal.SIGINT, signal.SIG_IGN)

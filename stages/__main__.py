@@ -3,6 +3,7 @@
 A stage runs as a fork of one preloaded process, or in a fresh interpreter when HERDBOOK_COLD is set;
 the bytes are the same. Either way the environment is pinned first, and a user's mistake is one line."""
 
+import contextlib
 import importlib
 import os
 import resource
@@ -14,7 +15,7 @@ from herdbook import numeric, warm
 from herdbook.errors import HerdbookError
 from herdbook.layout import CODE, stage_names
 
-_SERVER = (sys.executable, "-m", "stages", "--serve")
+SERVER = (sys.executable, "-m", "stages", "--serve")
 PRELOADED = (
     "torch",
     "numba",
@@ -40,26 +41,34 @@ def environment_of(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def preload() -> None:
-    """Import libraries that stages use, and have them do what they do once a process; this project's own modules are left to each stage."""
+    """Import the libraries that stages use, have them do what they do once a process, and import the stages."""
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("pydantic").create_model("Nothing")  # the first model looks for plugins among all packages
     importlib.import_module("numba").njit("float32(float32)")(lambda x: x)  # the first function to be compiled sets the compiler up
     # The first model that is read or written waits for a table of all architectures.
     importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
+    preload_stages()
+
+
+def preload_stages() -> None:
+    """Import this project's own modules, as far as stages import them."""
+    for name in stage_names(Path()):
+        with contextlib.suppress(Exception):  # one that cannot be imported says so when it is to run
+            importlib.import_module(f"stages.{name}")
 
 
 def start_preloaded() -> None:
     """Start the process that stages are forked from, where they are to be, and do not wait for it."""
     if not os.environ.get("HERDBOOK_COLD"):
-        warm.start(_SERVER, environment_of(os.environ))
+        warm.start(SERVER, environment_of(os.environ))
 
 
 def run_stage(argv: list[str]) -> int:
     """Run one stage in this process; 0 when its outputs stand, 1 after one line on stderr."""
     name, *args = argv
     try:
-        if name != CODE.name:  # imported here, where the libraries are, and not by every caller
+        if name != CODE.name:  # imported here, and not by every caller
             importlib.import_module("herdbook.code").demand_recorded(name)
         importlib.import_module(f"stages.{name}").main(args)
     except HerdbookError as error:
@@ -83,7 +92,7 @@ def main() -> int:
     environment = environment_of(os.environ)
     if not environment.get("HERDBOOK_COLD"):
         try:
-            return warm.call(argv, _SERVER, environment)
+            return warm.call(argv, SERVER, environment)
         except HerdbookError as error:
             print(f"{' '.join(argv)}: {error}", file=sys.stderr)
             return 1

@@ -32,7 +32,6 @@ from herdbook.report.section import Section
 BANDS = (1, 2, 10, 100)  # the least times that people used a word of each band; the rarest first
 NUM_NAMED = 12  # words named of each generation of a regime
 _LETTERS = re.compile(r"[^\W\d_]+")
-_EDGES = re.compile(r"\A[^\W\d_]+|[^\W\d_]+\Z")
 _NEVER = -1
 
 
@@ -92,6 +91,12 @@ def distinct_words(text: str) -> set[str]:
     chunks = set(text.casefold().split())
     words = {chunk for chunk in chunks if chunk.isalpha()}
     return words.union(words_of(" ".join(chunks - words)))
+
+
+def within(text: str) -> str:
+    """A text without the letters that touch its edges; reversed for the last of them, as a search for an end begins anywhere."""
+    first, last = _LETTERS.match(text), _LETTERS.match(text[::-1])
+    return text[first.end() if first else 0 : len(text) - (last.end() if last else 0)]
 
 
 def vocabulary(texts: Iterable[str]) -> Vocabulary:
@@ -182,7 +187,7 @@ def _texts(path: Path) -> Iterator[str]:
             if "text" not in file.schema_arrow.names:
                 raise FileError(f"{path}: no column 'text'; write it anew (dvc repro)")
             for batch in file.iter_batches(columns=["text"]):
-                yield "\n".join(_EDGES.sub("", text) for text in batch.column(0).to_pylist() if text)
+                yield "\n".join(within(text) for text in batch.column(0).to_pylist() if text)
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
     except (pa.ArrowException, OSError) as error:

@@ -1,13 +1,18 @@
+import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from flows.command import Commands, MachineError, StageError, guarded
+import flows.command
+from flows.command import Commands, MachineError, StageError, Usage, guarded
 from flows.pipeline import Command
 from tests.flows.synthetic import is_alive, wait_for
+from tests.herdbook.test_warm import SERVER
 
 
 @pytest.fixture
@@ -66,3 +71,65 @@ def test_an_interrupt_ends_what_runs_with_its_children_and_starts_nothing_more(c
     wait_for(lambda: not is_alive(int(Path("pid").read_text())))
     with pytest.raises(StageError, match="not started"):
         run(commands, "echo never")
+
+
+@pytest.fixture
+def forking(commands, tmp_path, monkeypatch):
+    """Commands in a project of the stages `say`, `die` and `wait`, which a preloaded process of our own runs."""
+    (tmp_path / "stages").mkdir()
+    for name in ("say", "die", "wait"):
+        (tmp_path / f"stages/{name}.py").touch()
+    (tmp_path / "server.py").write_text(SERVER)
+    monkeypatch.setattr(flows.command, "SERVER", (sys.executable, str(tmp_path / "server.py")))
+    yield commands
+    for line in subprocess.run(["pgrep", "-f", f"{tmp_path}/server.py"], capture_output=True, text=True).stdout.split():
+        os.kill(int(line), signal.SIGKILL)
+
+
+def stage(commands: Commands, words: str, **environment: str) -> tuple[list[str], Usage]:
+    said: list[str] = []
+    line = ["/bin/sh", "-c", f"python -m stages {words}"]
+    usage = commands.run("stage", Command([line], Path.cwd(), {**os.environ, **environment}), said.append)
+    return said, usage
+
+
+def test_a_stage_is_a_fork_that_this_process_waits_for(forking):
+    (line,), usage = stage(forking, "say 0", WORD="hello")
+    assert json.loads(line)["word"] == "hello"
+    assert usage.cpu_seconds is not None
+    assert usage.peak_memory_bytes > 1 << 20
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    assert str(json.loads(line)["server"]) in children  # it was started by this process, and no launcher came between
+
+
+def test_a_stage_s_own_status_and_words_are_its_error(forking):
+    with pytest.raises(StageError, match=r'^stage: \{"pid"'):
+        stage(forking, "say 3")
+
+
+def test_a_killed_stage_is_the_machine_s_error(forking):
+    with pytest.raises(MachineError, match=r"ended by signal 9 .*as when memory runs out"):
+        stage(forking, "die")
+
+
+def test_the_death_of_the_preloaded_process_is_the_machine_s_error_and_says_so(forking):
+    server = json.loads(stage(forking, "say 0")[0][0])["server"]
+    threading.Thread(target=lambda: (wait_for(lambda: Path("pid").exists()), os.kill(server, signal.SIGKILL))).start()
+    with pytest.raises(MachineError, match="the preloaded process died"):
+        stage(forking, "wait pid")
+    assert stage(forking, "say 0")[0]
+
+
+def test_an_interrupt_ends_a_fork(forking):
+    threading.Thread(target=lambda: (wait_for(lambda: Path("pid").exists() and Path("pid").read_text()), forking.interrupt())).start()
+    with pytest.raises(StageError, match="stage: interrupted"):
+        stage(forking, "wait pid")
+    wait_for(lambda: not is_alive(int(Path("pid").read_text())))
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"), [("say $((0))", {}), ("say 0 || false", {}), ("say 0", {"HERDBOOK_COLD": "1"}), ("unknown 0", {})]
+)
+def test_what_is_more_than_a_stage_or_shall_start_cold_is_left_to_a_shell(forking, words, environment):
+    with pytest.raises(StageError):  # there the launcher is that of this checkout, and knows no such stage here
+        stage(forking, words, **environment)

@@ -155,6 +155,11 @@ def test_claims_are_shown_with_standing_and_verdict(root):
     assert "supported: replace g3 is 2" in shown
 
 
+def test_an_id_stands_on_one_line_however_narrow_the_terminal(root, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert f" {ID}: " in said("claims")
+
+
 def test_a_verdict_on_an_earlier_form_of_a_claim_is_not_shown_as_its_own(root):
     lab.judge(root, CLEAR)
     lab.write_hypotheses(root, {"smallest_effect": 0.6})

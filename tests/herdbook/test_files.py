@@ -5,6 +5,7 @@ import resource
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
@@ -199,6 +200,19 @@ def test_a_column_of_another_type_is_one_line(tmp_path):
     files.write_table(path, TABLE.set_column(TABLE.column_names.index("index"), "index", pa.array(["x"] * 3)))
     with pytest.raises(FileError, match="index"):
         files.read_table(path, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a:\n  b: 1\n  c: 2\n  b: 3\n", "line 4, column 3: key 'b' stands twice"),
+        ("a: [1\nb: 2\n", "line 2, column 2: while parsing a flow sequence: "),
+    ],
+)
+def test_what_is_no_strict_yaml_is_told_with_its_line(text, told):
+    with pytest.raises(yaml.YAMLError) as caught:
+        files.strict_yaml(text)
+    assert str(caught.value).startswith(told)
 
 
 def test_a_digest_is_sha256_of_bytes_and_of_sorted_names_and_digests(tmp_path):

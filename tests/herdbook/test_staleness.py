@@ -52,7 +52,7 @@ def test_before_a_run_every_stage_was_never_run(unbred):
 
 def test_each_kind_of_change_is_a_reason_of_the_stages_that_it_touches(altered):
     found = reasons(altered)
-    assert Reason("parameter", "train") in found["train@replace-s0-g1"]
+    assert Reason("parameter", "train.epochs") in found["train@replace-s0-g1"]
     assert found["validate-offspring@curated-s0-g0"][-1] == Reason("policy", "expectations/offspring_rows.yaml")
     assert Reason("command", "python  -m stages report") in found["report"]
     assert Reason("output altered", "records/replace/s0/g1/counts.json") in found["curate@replace-s0-g1"]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,11 @@ def test_words_are_runs_of_letters_whatever_their_case():
 @given(st.text())
 def test_distinct_words_are_the_words_each_once(text):
     assert tail.distinct_words(text) == set(tail.words_of(text))
+
+
+@given(st.text())
+def test_what_is_within_touches_no_edge(text):
+    assert tail.within(text) == re.sub(r"\A[^\W\d_]+|[^\W\d_]+\Z", "", text)
 
 
 def test_the_commonest_words_come_first_and_stand_in_the_band_of_their_count():
