@@ -16,7 +16,7 @@ from rich.table import Table
 
 from flows.pipeline import Pipeline, opened
 from flows.progress import followed
-from flows.server import Api, reporting, settled
+from flows.server import Api, reporting, sent, settled
 from flows.turn import turn
 from flows.walk import Outcome, num_cores
 from herdbook.attest import demand_key
@@ -101,7 +101,10 @@ def _flow(pipeline: Pipeline, params: Params, jobs: int, api: Api) -> int:
         def breed() -> "State":
             return breed_over(pipeline, params, jobs, watch)
 
-        state = breed(return_state=True)
+        try:
+            state = breed(return_state=True)
+        finally:
+            sent()  # of a run that is broken off too, as long as its server is there
     settled(state)
     if state.is_cancelled():
         messages.print(state.message, markup=False)

@@ -126,19 +126,24 @@ def announced(root: Path, url: str) -> Iterator[None]:
         (root / _SERVING).unlink(missing_ok=True)
 
 
+def sent() -> None:
+    """Have Prefect send now what it would send a server by and by; where the server has ended meanwhile, it prints what went wrong."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()
+
+
 def settled(state: "State") -> None:
-    """Wait until a server knows all of a flow run that has ended: it writes task runs and logs in batches, later.
+    """Wait until a server that was sent all of a flow run knows it: it writes task runs and logs in batches, later.
 
     Stopped before, it would lose them. A server that does not answer any more is waited for no longer."""
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-    from prefect.events.worker import EventsWorker
     from prefect.exceptions import PrefectException
-    from prefect.logging.handlers import APILogWorker
 
-    EventsWorker.drain_all()
-    APILogWorker.drain_all()
     run = state.state_details.flow_run_id
     if run is None:
         return

@@ -1,8 +1,7 @@
 """One preloaded process whose forks run stages, so that start-up does not dominate.
 
 Importing torch, transformers and Great Expectations costs 6 to 9 s of CPU, a fork of a process that has hundredths of one. It belongs
-to one user, one checkout as its modules are now, and one set of installed packages: an edit starts another. It starts on demand and
-ends when idle. A fork ends when its caller does."""
+to one user, one checkout and one set of installed packages, starts on demand, and ends when idle. A fork ends when its caller does."""
 
 import contextlib
 import ctypes
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -34,21 +34,24 @@ _REQUEST_BYTES = 1 << 20
 _ANSWER = struct.Struct("!iqd")  # exit status, peak resident bytes, CPU seconds
 DIED = "the preloaded process died; run again, or set HERDBOOK_COLD=1 to do without it"
 USAGE = "HERDBOOK_USAGE"  # names a file that is to be told what a stage used
-_CODE = ("herdbook", "stages")  # whose modules the process has imported, as far as stages import them
+_LAUNCHER = (
+    "herdbook/__init__.py", "herdbook/errors.py", "herdbook/layout.py", "herdbook/numeric.py", "herdbook/warm.py",
+    "stages/__init__.py", "stages/__main__.py",
+)  # fmt: skip
 _SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 
 
 def socket_path(root: Path) -> Path:
-    """Where the process of this user, this checkout with its modules as they are, and these packages listens; its folder is private."""
+    """Where the process of this user, this checkout and these packages listens; its folder is private."""
     folder = _runtime_folder() / f"herdbook-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
         raise HerdbookError(f"{folder}: must be a folder of yours with mode 0700; remove it, or set HERDBOOK_COLD=1")
+    # The launcher and what it imports live on in every fork, so the process serves these bytes of them only.
+    launcher = [path.read_bytes().hex() for path in map(Path, _LAUNCHER) if path.is_file()]
     packages = sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))
-    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages]).encode())
-    for module in sorted(module for top in _CODE for module in (root / top).rglob("*.py")):
-        key.update(f"\0{module.relative_to(root)}\0".encode() + module.read_bytes())
+    key = hashlib.sha256("\0".join([str(root.resolve()), sys.prefix, sys.version, *packages, *launcher]).encode())
     path = folder / f"{key.hexdigest()[:16]}.sock"
     if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
         raise HerdbookError(f"{path}: too long for a socket (at most {_SOCKET_PATH_BYTES} bytes); set XDG_RUNTIME_DIR to a shorter folder")
@@ -140,7 +143,7 @@ def _connect(path: Path, server: Sequence[str], environment: dict[str, str]) -> 
         deadline = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             if connection := _try_connect(path):
-                process.returncode = 0  # it outlives this process, which need not wait for it
+                threading.Thread(target=process.wait, daemon=True).start()  # it may outlive this process, or end before it
                 return connection
             time.sleep(0.02)
     raise HerdbookError(f"the preloaded process did not start; see {path.with_suffix('.log')}, or set HERDBOOK_COLD=1 to do without it")
@@ -159,18 +162,14 @@ def _try_connect(path: Path) -> socket.socket | None:
 # The preloaded process.
 
 
-def serve(path: Path, preload: Callable[[], object], run: Callable[[list[str]], int]) -> int:
-    """Listen at `path`, call `preload`, then fork `run(argv)` for each caller until idle.
-
-    Raises HerdbookError where a module was edited meanwhile, for then nobody knows which bytes of it were imported."""
+def serve(path: Path, prepare: Callable[[], Callable[[list[str]], int]]) -> int:
+    """Listen at `path`, call `prepare`, then fork what it returned, `run(argv)`, for each caller until idle."""
     listener = socket.socket(socket.AF_UNIX)
     os.umask(0o177)
     listener.bind(str(path))
     listener.listen(256)
     os.umask(0o022)
-    preload()
-    if socket_path(Path.cwd()) != path:
-        raise HerdbookError(f"{', '.join(_CODE)}: edited while the preloaded process started; run again")
+    run = prepare()
     gc.collect()
     gc.freeze()  # the forks share these pages as long as nobody counts references in them
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,17 +4,19 @@ A stage runs as a fork of one preloaded process, or in a fresh interpreter when 
 the bytes are the same. Either way the environment is pinned first, and a user's mistake is one line."""
 
 import contextlib
+import hashlib
 import importlib
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from herdbook import numeric, warm
 from herdbook.errors import HerdbookError
 from herdbook.layout import CODE, stage_names
 
+_OWN = ("herdbook", "stages")
 SERVER = (sys.executable, "-m", "stages", "--serve")
 PRELOADED = (
     "torch",
@@ -41,21 +43,51 @@ def environment_of(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def preload() -> None:
-    """Import the libraries that stages use, have them do what they do once a process, and import the stages."""
+    """Import the libraries that stages use, and have them do what they do once a process."""
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("pydantic").create_model("Nothing")  # the first model looks for plugins among all packages
     importlib.import_module("numba").njit("float32(float32)")(lambda x: x)  # the first function to be compiled sets the compiler up
     # The first model that is read or written waits for a table of all architectures.
     importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("llama")
-    preload_stages()
 
 
-def preload_stages() -> None:
-    """Import this project's own modules, as far as stages import them."""
+def prepared() -> Callable[[list[str]], int]:
+    """Preload, and import the stages; returns run_stage for a fork, where all of this project's modules are as they are then."""
+    preload()
+    refresh = own_modules()
+
+    def run(argv: list[str]) -> int:
+        refresh()
+        return run_stage(argv)
+
+    return run
+
+
+def own_modules() -> Callable[[], None]:
+    """Import this project's modules, as far as stages do; what is returned forgets them, but the launcher's, if any was edited since."""
+    kept, digest = set(sys.modules), _code_digest()
     for name in stage_names(Path()):
         with contextlib.suppress(Exception):  # one that cannot be imported says so when it is to run
             importlib.import_module(f"stages.{name}")
+
+    def refresh() -> None:
+        if _code_digest() == digest:
+            return
+        for name in [name for name in sys.modules.keys() - kept if name.partition(".")[0] in _OWN]:
+            del sys.modules[name]
+            package, _, module = name.rpartition(".")
+            if package in kept:  # which would still have it
+                delattr(sys.modules[package], module)
+
+    return refresh
+
+
+def _code_digest() -> str:
+    state = hashlib.sha256()
+    for path in sorted(path for top in _OWN for path in Path(top).rglob("*.py")):
+        state.update(f"{path}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return state.hexdigest()
 
 
 def start_preloaded() -> None:
@@ -84,7 +116,7 @@ def main() -> int:
     """Choose where the stage runs."""
     argv = sys.argv[1:]
     if argv[:1] == ["--serve"]:
-        return warm.serve(Path(argv[1]), preload, run_stage)
+        return warm.serve(Path(argv[1]), prepared)
     names = stage_names(Path(__file__).parents[1])
     if not argv or argv[0] not in names:
         print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names)}; found {argv[:1]}", file=sys.stderr)

@@ -57,7 +57,7 @@ def _serve(root: str) -> None:
             os.setsid()
             for descriptor in range(3):
                 os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-            os._exit(warm.serve(path, main.preload_stages, main.run_stage))
+            os._exit(warm.serve(path, main.prepared))
         while not warm._try_connect(path):
             assert os.waitpid(server, os.WNOHANG) == (0, 0), "it ended"
             time.sleep(0.01)

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from herdbook import warm
+from herdbook.code import closure
 from herdbook.errors import HerdbookError
+from tests.pipeline import ROOT
 
 # A preloaded process of our own, that preloads nothing heavy and runs a few words.
 SERVER = """
@@ -30,7 +31,10 @@ def run(argv):
         Path(argv[1]).write_text(str(os.getpid()))
         time.sleep(60)
     raise ValueError("a bug")
-sys.exit(warm.serve(Path(sys.argv[1]), lambda: importlib.import_module("decimal"), run))
+def prepare():
+    importlib.import_module("decimal")
+    return run
+sys.exit(warm.serve(Path(sys.argv[1]), prepare))
 """
 CALLER = """
 import os, sys
@@ -169,29 +173,14 @@ def test_checkouts_do_not_share_a_process(tmp_path, run_dir, monkeypatch):
     assert warm.socket_path(tmp_path / "a") != warm.socket_path(tmp_path / "b")
 
 
-def test_an_edit_to_a_module_its_name_or_its_place_is_served_by_another_process(tmp_path, run_dir, monkeypatch):
+def test_an_edit_to_the_launcher_s_own_modules_is_served_by_another_process(tmp_path, run_dir, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(run_dir))
-    module = tmp_path / "herdbook/steps/own.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("SEED = 1")
-    paths = [warm.socket_path(tmp_path)]
-    module.write_text("SEED = 2")
-    paths.append(warm.socket_path(tmp_path))
-    module = module.rename(tmp_path / "herdbook/own.py")
-    paths.append(warm.socket_path(tmp_path))
-    assert len(set(paths)) == 3
-    (tmp_path / "herdbook/notes.md").write_text("no module")
-    assert warm.socket_path(tmp_path) == paths[-1]
-
-
-def test_a_module_that_is_edited_while_it_is_imported_is_not_served(caller, tmp_path):
-    (tmp_path / "stages").mkdir()
-    server = tmp_path / "server.py"
-    server.write_text(SERVER.replace('lambda: importlib.import_module("decimal")', 'lambda: Path("stages/own.py").write_text("SEED = 2")'))
-    status, out, err = finish(caller("say", "0"))
-    assert (status != 0, out) == (True, "")
-    assert re.search("the preloaded process (died; run again|did not start)", err)  # as far as the caller came meanwhile
-    assert finish(caller("say", "0"))[0] == 0  # the edit is made no more, so the next process serves what it imported
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "herdbook").mkdir()
+    (tmp_path / "herdbook/numeric.py").write_text("SEED = 1")
+    before = warm.socket_path(tmp_path)
+    (tmp_path / "herdbook/numeric.py").write_text("SEED = 2")
+    assert warm.socket_path(tmp_path) != before
 
 
 def test_a_process_that_is_started_ahead_serves_the_first_call(caller, tmp_path):
@@ -203,3 +192,10 @@ def test_a_process_that_is_started_ahead_serves_the_first_call(caller, tmp_path)
 def test_a_runtime_folder_that_does_not_exist_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
     assert not warm.socket_path(tmp_path).is_relative_to(tmp_path)
+
+
+def test_what_the_launcher_keeps_is_all_it_imports():
+    """What stages/__main__.py imports of this project lives on in every fork."""
+    imported = {path.relative_to(ROOT).as_posix() for path in closure(ROOT / "stages/__main__.py", ROOT)}
+    kept = imported | {"herdbook/__init__.py", "stages/__init__.py"}
+    assert set(warm._LAUNCHER) == kept

@@ -1,7 +1,7 @@
-import os
 import subprocess
 import sys
 
+from herdbook import warm
 from herdbook.numeric import PINS
 from stages.__main__ import environment_of
 from tests.workspace import ROOT
@@ -29,25 +29,38 @@ def test_an_unknown_stage_is_refused_with_the_known_ones():
     assert "found ['brew']" in done.stderr
 
 
-BROKEN = """
+OWN = """
 import sys
 from pathlib import Path
-from stages.__main__ import preload_stages, run_stage
-preload_stages()
-print(*sorted(name for name in sys.modules if name.startswith("stages.") and "__" not in name))
-Path("stages/own.py").write_text("def main(args): print('mended')")
-sys.exit(run_stage(["own"]))
+Path("stages/broken.py").write_text("import nothing_of_that_name")
+Path("stages/one.py").write_text("from herdbook import own; said = own.SAID")
+Path("herdbook/own.py").write_text("SAID = 'first'")
+import stages, herdbook
+for package in (stages, herdbook):
+    package.__path__.append(str(Path(package.__name__).resolve()))
+from stages.__main__ import own_modules
+refresh = own_modules()
+before = sys.modules["stages.one"]
+refresh()
+assert sys.modules["stages.one"] is before
+Path("herdbook/own.py").write_text("SAID = 'second'")
+Path("stages/broken.py").write_text("said = 'mended'")
+refresh()
+kept = sorted(name for name in sys.modules if name.partition(".")[0] in ("herdbook", "stages"))
+from stages import broken, one
+print(before.said, one.said, broken.said, *kept)
 """
 
 
-def test_a_stage_that_cannot_be_imported_keeps_no_other_from_being_preloaded(tmp_path):
-    (tmp_path / "stages").mkdir()
-    (tmp_path / "stages/own.py").write_text("import nothing_of_that_name")
-    (tmp_path / "stages/some.py").write_text("def main(args): pass")
-    words = [sys.executable, "-c", f"import stages; stages.__path__.append({str(tmp_path / 'stages')!r})\n{BROKEN}"]
-    done = subprocess.run(words, cwd=tmp_path, env=environment_of(os.environ), capture_output=True, text=True, check=False)
-    assert (done.stdout, done.returncode) == ("stages.some\n", 1), done.stderr
-    assert "own: runs/code/own.json: not found" in done.stderr  # it is asked for its record as if nothing had been tried
+def test_stages_are_imported_once_and_forgotten_with_all_they_import_after_an_edit(tmp_path):
+    """But not the launcher's modules; and one that cannot be imported keeps none of the others back."""
+    for name in ("stages", "herdbook"):
+        (tmp_path / name).mkdir()
+    done = subprocess.run([sys.executable, "-c", OWN], cwd=tmp_path, capture_output=True, text=True, check=False)
+    first, second, broken, *kept = done.stdout.split()
+    assert (first, second, broken) == ("first", "second", "mended"), done.stderr
+    launcher = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in warm._LAUNCHER}
+    assert set(kept) == launcher
 
 
 def test_tables_of_a_stage_lie_in_memory_that_malloc_keeps():
