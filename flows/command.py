@@ -3,12 +3,14 @@
 import contextlib
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from herdbook.warm import DIED, USAGE, Answer, answered, ask, socket_path
 from stages.__main__ import SERVER, environment_of
 
 _LAUNCHER = ["python", "-m", "stages"]
+_DEATH_SECONDS = 2  # longer takes only what has not begun: the preloaded process, which has the pipe, is still importing
 _WORD = re.compile(r"[\w.@/-]+")  # means itself to every shell
 
 
@@ -78,8 +81,9 @@ class _Fork:
     group = None
 
     def __init__(self, argv: list[str], command: Command) -> None:
-        reading, writing = os.pipe()
-        self._pipe = os.fdopen(reading, "rb")
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(writing, True)
+        self._pipe = os.fdopen(reading, "rb", buffering=0)
         try:
             self._connection = ask(argv, SERVER, environment_of(command.environment), (writing, writing))
         except BaseException:
@@ -88,12 +92,34 @@ class _Fork:
         finally:
             os.close(writing)
         self._answer: Answer | None = None
+        self._is_ended = False
 
     def said(self) -> Iterator[bytes]:
-        yield from self._pipe
+        """Until the connection tells the end: the pipe may be held for longer, by what the stage left, or by what has not begun yet."""
+        rest = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._pipe, selectors.EVENT_READ)
+            selector.register(self._connection, selectors.EVENT_READ)
+            is_over = False
+            while not is_over:
+                ready = [key.fileobj for key, _ in selector.select()]
+                is_over = self._connection in ready
+                if (said := self._pipe.readall()) == b"" and not is_over:
+                    selector.unregister(self._pipe)  # its other end is closed
+                *lines, rest = (rest + (said or b"")).split(b"\n")
+                yield from lines
+        yield rest
         self._answer = answered(self._connection)
         if self._answer is None:
-            yield DIED.encode()
+            self._wait_for_death()
+            if not self._is_ended:
+                yield DIED.encode()
+
+    def _wait_for_death(self) -> None:
+        """A killed fork dies a moment after its connection, and writes no more when it holds the pipe no more."""
+        deadline = time.monotonic() + _DEATH_SECONDS
+        while self._pipe.readall() != b"" and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def wait(self) -> tuple[int, Usage]:
         if self._answer is None:
@@ -101,6 +127,7 @@ class _Fork:
         return self._answer.status, Usage(self._answer.peak_memory_bytes, round(self._answer.cpu_seconds, 3))
 
     def end(self) -> None:
+        self._is_ended = True
         with contextlib.suppress(OSError):  # it has ended
             self._connection.shutdown(socket.SHUT_RDWR)
 
@@ -179,7 +206,7 @@ class Commands:
 
 def _stage_of(line: list[str], command: Command) -> list[str] | None:
     """The words of a stage, where a line says nothing else and the stage is to be forked here."""
-    words = line[-1].split()
+    words = line[-1].strip(" ").split(" ")
     is_stage = words[:3] == _LAUNCHER and all(map(_WORD.fullmatch, words)) and words[3:4] in [[name] for name in stage_names(Path())]
     return words[3:] if is_stage and command.directory == Path.cwd() and not command.environment.get("HERDBOOK_COLD") else None
 
@@ -197,5 +224,6 @@ def guarded() -> Iterator[Commands]:
         subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard,
     ):
         commands = Commands(guard, Path(scratch))
-        commands.tell(f"={socket_path(Path.cwd())}")
+        if not os.environ.get("HERDBOOK_COLD"):
+            commands.tell(f"={socket_path(Path.cwd())}")
         yield commands  # then the pipe closes

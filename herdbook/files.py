@@ -150,21 +150,31 @@ def digest(path: Path) -> str:
     return state.hexdigest()
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the one in C where there is one: an eighth of the time
     """Plain YAML in which no mapping may repeat a key."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-                seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._checked: dict[int, yaml.MappingNode] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """What merges others into a mapping: afterwards it may hold a key twice, once of its own and once theirs."""
+        if id(node) not in self._checked:
+            self._checked[id(node)] = node
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                    if (found := self.construct_object(key)) in seen:
+                        raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                    seen.add(found)
+        super().flatten_mapping(node)
 
 
 def strict_yaml(text: str) -> Any:
-    """The value of a YAML text; yaml.YAMLError with line and column where it is none, or where a mapping repeats a key."""
+    """The value of a YAML text; yaml.YAMLError, with line and column where they are known, where it is none or a mapping repeats a key."""
     try:
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
@@ -172,3 +182,5 @@ def strict_yaml(text: str) -> Any:
             raise
         what = ": ".join(filter(None, (error.context, error.problem)))
         raise yaml.YAMLError(f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {what}") from error
+    except (ValueError, RecursionError) as error:  # such as a date that is none
+        raise yaml.YAMLError(str(error)) from error

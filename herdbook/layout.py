@@ -52,7 +52,7 @@ FOUNDER = "founder"  # the reserved name of the lineage that every regime of a s
 
 def stage_names(root: Path) -> list[str]:
     """The modules of stages/ that a pipeline at `root` runs, sorted."""
-    return sorted(path.stem for path in (root / "stages").glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.stem for path in (root / "stages").glob("*.py") if not path.stem.startswith(("_", ".")))
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,11 @@ def parse_params(document: Any, where: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(document)
     except ValidationError as error:
-        raise ParamsError(f"{where}: {_told(error.errors(include_url=False))}; correct it there") from error
+        try:
+            told = _told(error.errors(include_url=False))
+        except RecursionError:
+            told = "nested too deeply to be shown"
+        raise ParamsError(f"{where}: {told}; correct it there") from error
 
 
 def _told(errors: Sequence[Any]) -> str:

@@ -24,6 +24,7 @@ Kind = Literal[
     "never run", "command", "code", "parameter", "policy", "input", "input missing", "output altered", "output missing", "not in cache"
 ]
 
+_ABSENT = object()  # a key that is not there, which is not one of nothing
 _CODE = (CODE, CONSTRAINTS, Path("herdbook"), Path("stages"))
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a lock of 281 stages in 0.7 s, not 6
 
@@ -195,7 +196,7 @@ def _changed(name: str, before: Any, now: Any) -> Iterator[str]:
     """The dotted keys, at or below `name`, whose values differ."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in sorted(before.keys() | now.keys(), key=str):
-            yield from _changed(f"{name}.{key}", before.get(key), now.get(key))
+            yield from _changed(f"{name}.{key}", before.get(key, _ABSENT), now.get(key, _ABSENT))
     elif before != now:
         yield name
 

@@ -102,10 +102,15 @@ def ask(argv: Sequence[str], server: Sequence[str], environment: dict[str, str],
 
     The fork has `outputs` for its stdout and stderr, this process's working directory, and `environment`. It ends when the connection
     that is returned does. Raises HerdbookError where the preloaded process does not start."""
-    connection = _connect(socket_path(Path.cwd()), server, environment)
     request = json.dumps({"argv": list(argv), "cwd": str(Path.cwd()), "environment": environment}).encode()
-    socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], outputs)
-    return connection
+    for _ in range(2):  # one that is idle may end between the two
+        connection = _connect(socket_path(Path.cwd()), server, environment)
+        try:
+            socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], outputs)
+            return connection
+        except (BrokenPipeError, ConnectionResetError):
+            connection.close()
+    raise HerdbookError(DIED)
 
 
 def answered(connection: socket.socket) -> Answer | None:
@@ -163,13 +168,17 @@ def _try_connect(path: Path) -> socket.socket | None:
 
 
 def serve(path: Path, prepare: Callable[[], Callable[[list[str]], int]]) -> int:
-    """Listen at `path`, call `prepare`, then fork what it returned, `run(argv)`, for each caller until idle."""
+    """Listen at `path`, call `prepare`, then fork what it returned, `run(argv)`, for each caller until idle.
+
+    Raises HerdbookError where the launcher was edited meanwhile, for then nobody knows which bytes of it were imported."""
     listener = socket.socket(socket.AF_UNIX)
     os.umask(0o177)
     listener.bind(str(path))
     listener.listen(256)
     os.umask(0o022)
     run = prepare()
+    if socket_path(Path.cwd()) != path:
+        raise HerdbookError("the launcher was edited while the preloaded process started; run again")
     gc.collect()
     gc.freeze()  # the forks share these pages as long as nobody counts references in them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -199,6 +208,8 @@ def _serve_until_idle(listener: socket.socket, path: Path, run: Callable[[list[s
                 forks[pid] = caller, pidfd
                 selector.register(caller, selectors.EVENT_READ, pid)
                 selector.register(pidfd, selectors.EVENT_READ, pid)
+            elif key.data not in forks:  # it has ended in this very round
+                continue
             elif isinstance(key.fileobj, socket.socket):  # the caller went away
                 selector.unregister(key.fileobj)
                 _kill(key.data)

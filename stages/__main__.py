@@ -66,13 +66,14 @@ def prepared() -> Callable[[list[str]], int]:
 
 def own_modules() -> Callable[[], None]:
     """Import this project's modules, as far as stages do; what is returned forgets them, but the launcher's, if any was edited since."""
-    kept, digest = set(sys.modules), _code_digest()
+    kept, before = set(sys.modules), _code_digest()
     for name in stage_names(Path()):
         with contextlib.suppress(Exception):  # one that cannot be imported says so when it is to run
             importlib.import_module(f"stages.{name}")
+    is_known = _code_digest() == before  # else one was edited meanwhile, and nobody knows which bytes of it were imported
 
     def refresh() -> None:
-        if _code_digest() == digest:
+        if is_known and _code_digest() == before:
             return
         for name in [name for name in sys.modules.keys() - kept if name.partition(".")[0] in _OWN]:
             del sys.modules[name]
@@ -86,7 +87,8 @@ def own_modules() -> Callable[[], None]:
 def _code_digest() -> str:
     state = hashlib.sha256()
     for path in sorted(path for top in _OWN for path in Path(top).rglob("*.py")):
-        state.update(f"{path}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+        with contextlib.suppress(FileNotFoundError):  # an editor's link to nowhere, or one that it puts another file in place of
+            state.update(hashlib.sha256(f"{path}\0".encode() + path.read_bytes()).digest())
     return state.hexdigest()
 
 
@@ -116,7 +118,11 @@ def main() -> int:
     """Choose where the stage runs."""
     argv = sys.argv[1:]
     if argv[:1] == ["--serve"]:
-        return warm.serve(Path(argv[1]), prepared)
+        try:
+            return warm.serve(Path(argv[1]), prepared)
+        except HerdbookError as error:
+            print(error, file=sys.stderr)
+            return 1
     names = stage_names(Path(__file__).parents[1])
     if not argv or argv[0] not in names:
         print(f"usage: python -m stages NAME ARG...; NAME is one of {', '.join(names)}; found {argv[:1]}", file=sys.stderr)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import flows.command
 from flows.command import Commands, MachineError, StageError, Usage, guarded
 from flows.pipeline import Command
+from herdbook.errors import HerdbookError
 from tests.flows.synthetic import is_alive, wait_for
 from tests.herdbook.test_warm import SERVER
 
@@ -122,14 +124,45 @@ def test_the_death_of_the_preloaded_process_is_the_machine_s_error_and_says_so(f
 
 def test_an_interrupt_ends_a_fork(forking):
     threading.Thread(target=lambda: (wait_for(lambda: Path("pid").exists() and Path("pid").read_text()), forking.interrupt())).start()
+    said: list[str] = []
+    line = ["/bin/sh", "-c", "python -m stages wait pid"]
     with pytest.raises(StageError, match="stage: interrupted"):
-        stage(forking, "wait pid")
-    wait_for(lambda: not is_alive(int(Path("pid").read_text())))
+        forking.run("stage", Command([line], Path.cwd(), dict(os.environ)), said.append)
+    time.sleep(0.1)  # it has closed its files, and may still be ending
+    assert not is_alive(int(Path("pid").read_text()))
+    assert said == []
+
+
+def test_an_interrupt_does_not_wait_for_a_preloaded_process_that_is_not_ready(forking, tmp_path):
+    (tmp_path / "server.py").write_text(SERVER.replace('importlib.import_module("decimal")', 'Path("importing").touch(); time.sleep(300)'))
+    threading.Thread(target=lambda: (wait_for(Path("importing").exists), forking.interrupt())).start()
+    with pytest.raises(StageError, match="stage: interrupted"):  # which would not come for five minutes
+        stage(forking, "say 0")
+
+
+def test_what_a_stage_leaves_running_is_not_waited_for(forking, tmp_path):
+    (tmp_path / "server.py").write_text(
+        SERVER.replace('if argv[0] == "die":', 'if argv[0] == "die":\n        os.system("sleep 301 &"); return 0')
+    )
+    assert stage(forking, "die")[1].cpu_seconds is not None
+    subprocess.run(["pkill", "-f", "^sleep 301$"], check=True)
 
 
 @pytest.mark.parametrize(
-    ("words", "environment"), [("say $((0))", {}), ("say 0 || false", {}), ("say 0", {"HERDBOOK_COLD": "1"}), ("unknown 0", {})]
+    ("words", "environment"),
+    [("say $((0))", {}), ("say 0 || false", {}), ("say 0", {"HERDBOOK_COLD": "1"}), ("unknown 0", {}), ("say 0\nfalse", {})],
 )
 def test_what_is_more_than_a_stage_or_shall_start_cold_is_left_to_a_shell(forking, words, environment):
     with pytest.raises(StageError):  # there the launcher is that of this checkout, and knows no such stage here
         stage(forking, words, **environment)
+
+
+def test_a_cold_run_needs_no_folder_for_a_socket(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / f"herdbook-{os.getuid()}").mkdir(mode=0o755)
+    with pytest.raises(HerdbookError, match="HERDBOOK_COLD=1"), guarded():
+        pass
+    monkeypatch.setenv("HERDBOOK_COLD", "1")
+    with guarded() as commands:
+        assert run(commands, "echo cold") == ["cold"]

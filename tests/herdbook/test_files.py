@@ -206,13 +206,21 @@ def test_a_column_of_another_type_is_one_line(tmp_path):
     ("text", "told"),
     [
         ("a:\n  b: 1\n  c: 2\n  b: 3\n", "line 4, column 3: key 'b' stands twice"),
+        ("1: a\n0x1: b\n", "line 2, column 1: key '0x1' stands twice"),
         ("a: [1\nb: 2\n", "line 2, column 2: while parsing a flow sequence: "),
+        ("a: 2001-99-99\n", "month must be in 1..12"),
+        ("a: \0\n", "unacceptable character"),
     ],
 )
 def test_what_is_no_strict_yaml_is_told_with_its_line(text, told):
     with pytest.raises(yaml.YAMLError) as caught:
         files.strict_yaml(text)
     assert str(caught.value).startswith(told)
+
+
+def test_what_is_merged_into_a_mapping_may_hold_the_keys_that_it_has():
+    text = "base: &b {x: 1, z: 0}\ntop:\n  inner: &c {<<: *b, x: 2}\nd: {<<: *c, y: 3}\n"
+    assert files.strict_yaml(text)["d"] == {"x": 2, "y": 3, "z": 0}
 
 
 def test_a_digest_is_sha256_of_bytes_and_of_sorted_names_and_digests(tmp_path):

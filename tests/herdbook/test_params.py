@@ -167,6 +167,8 @@ def test_values_are_frozen():
         (b"a: [", "not YAML"),
         (b"\xff", "not YAML"),
         (b"a: !!python/object:x.Y {}", "not YAML"),
+        (b"a: 2001-99-99", "not YAML"),
+        (b"[" * 3000 + b"]" * 3000, "nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, message):

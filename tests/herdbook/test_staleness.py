@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from herdbook.errors import FileError, HerdbookError
 from herdbook.staleness import Reason, stage_states
@@ -77,6 +78,15 @@ def test_dvc_finds_the_same_stages_stale_but_for_code_that_it_has_not_read_yet(a
     told = json.loads(run(altered, "-m", "dvc", "status", "--json").splitlines()[-1])
     foreseen = {name for name, why in reasons(altered).items() if all(each.what.startswith("runs/code/") for each in why)}
     assert set(told) - {"data.dvc"} == reasons(altered).keys() - foreseen
+
+
+def test_a_key_of_nothing_is_not_one_that_is_absent(project):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["model"]["config"]["sliding_window"] = None  # where transformers has a default, nothing is something else
+    miniature.write_params(project, params)
+    told = json.loads(run(project, "-m", "dvc", "status", "--json").splitlines()[-1])
+    assert Reason("parameter", "model.config.sliding_window") in reasons(project)["prepare"]
+    assert set(told) == set(reasons(project))
 
 
 def test_what_the_cache_lost_is_told(bred, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -181,6 +182,55 @@ def test_an_edit_to_the_launcher_s_own_modules_is_served_by_another_process(tmp_
     before = warm.socket_path(tmp_path)
     (tmp_path / "herdbook/numeric.py").write_text("SEED = 2")
     assert warm.socket_path(tmp_path) != before
+
+
+def test_a_launcher_that_is_edited_while_it_is_imported_is_not_served(caller, tmp_path, run_dir):
+    (tmp_path / "herdbook").mkdir()
+    server = tmp_path / "server.py"
+    edited = SERVER.replace('importlib.import_module("decimal")', 'Path("herdbook/warm.py").write_text(str(time.time()))')
+    server.write_text(edited)
+    status, out, err = finish(caller("say", "0"))
+    assert (status != 0, out) == (True, "")
+    assert re.search("the preloaded process (died; run again|did not start)", err)  # as far as the caller came meanwhile
+    (log,) = run_dir.rglob("*.log")
+    assert "the launcher was edited while the preloaded process started" in log.read_text()
+
+
+def test_a_fork_and_its_caller_that_end_in_one_moment_take_no_other_along(caller, tmp_path):
+    server = json.loads(finish(caller("say", "0"))[1])["server"]
+    both, other = caller("wait", "pid"), caller("wait", "other")
+    wait_for(lambda: all((tmp_path / name).exists() and (tmp_path / name).read_text() for name in ("pid", "other")))
+    os.kill(server, signal.SIGSTOP)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    both.kill()
+    both.communicate()
+    os.kill(server, signal.SIGCONT)
+    assert json.loads(finish(caller("say", "0"))[1])["server"] == server
+    assert is_alive(int((tmp_path / "other").read_text()))
+    other.kill()
+    other.communicate()
+
+
+def test_a_process_that_ends_before_it_is_told_anything_is_replaced(tmp_path, run_dir, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run_dir))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "server.py").write_text(SERVER)
+    server, connect, ended = [sys.executable, str(tmp_path / "server.py")], warm._connect, []
+
+    def connected(*given):
+        connection = connect(*given)
+        if not ended:
+            (pid,) = subprocess.run(["pgrep", "-f", f"{tmp_path}/server.py .*sock"], capture_output=True, text=True).stdout.split()
+            os.kill(int(pid), signal.SIGKILL)
+            wait_for(lambda: not is_alive(int(pid)))
+            ended.append(pid)
+        return connection
+
+    monkeypatch.setattr(warm, "_connect", connected)
+    with warm.ask(["say", "5"], server, dict(os.environ)) as connection:
+        assert warm.answered(connection).status == 5
+    subprocess.run(["pkill", "-f", f"{tmp_path}/server.py"], check=True)
 
 
 def test_a_process_that_is_started_ahead_serves_the_first_call(caller, tmp_path):

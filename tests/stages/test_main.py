@@ -33,6 +33,7 @@ OWN = """
 import sys
 from pathlib import Path
 Path("stages/broken.py").write_text("import nothing_of_that_name")
+Path("stages/.#one.py").symlink_to("me@here.1234")  # as Emacs keeps of a file that it has open
 Path("stages/one.py").write_text("from herdbook import own; said = own.SAID")
 Path("herdbook/own.py").write_text("SAID = 'first'")
 import stages, herdbook
@@ -61,6 +62,29 @@ def test_stages_are_imported_once_and_forgotten_with_all_they_import_after_an_ed
     assert (first, second, broken) == ("first", "second", "mended"), done.stderr
     launcher = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in warm._LAUNCHER}
     assert set(kept) == launcher
+
+
+HASTY = """
+from pathlib import Path
+Path("stages/one.py").write_text("from pathlib import Path; Path('stages/two.py').write_text('said = 2')")  # an edit, as late as can be
+Path("stages/two.py").write_text("said = 1")
+Path("stages/zero.py").write_text("from stages import two")
+import stages
+stages.__path__.append(str(Path("stages").resolve()))
+from stages import __main__
+__main__.stage_names = lambda root: ["zero", "one"]
+refresh = __main__.own_modules()
+Path("stages/two.py").write_text("said = 1")  # taken back
+refresh()
+import sys
+print("stages.two" in sys.modules)
+"""
+
+
+def test_an_edit_while_stages_are_imported_is_never_trusted_even_when_it_is_taken_back(tmp_path):
+    (tmp_path / "stages").mkdir()
+    done = subprocess.run([sys.executable, "-c", HASTY], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_tables_of_a_stage_lie_in_memory_that_malloc_keeps():
