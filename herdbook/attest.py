@@ -123,7 +123,9 @@ def verify(path: Path, public_key: Path) -> dict[str, Any]:
 
     found = _json(path)
     if "payload" not in found:
-        raise AttestationError(f"{path}: is not signed; it may have been written by anyone: set {KEY} before the next run")
+        raise AttestationError(
+            f"{path}: is not signed, so anyone may have written it; with {KEY} set, the next run that makes anything signs"
+        )
     envelope, key = _envelope(found, path), _public(public_key)
     if envelope.payload_type != PAYLOAD_TYPE:
         raise AttestationError(f"{path}: signs {envelope.payload_type[:80]!r}, must be {PAYLOAD_TYPE}; it is no attestation")

@@ -86,17 +86,18 @@ def _opened(source: Path) -> tuple[Any, Any]:
     """The model and the tokenizer of a folder or .gguf file."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
     from transformers.utils.quantization_config import GgufConfig
 
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    from herdbook.models import hush_transformers
+
+    hush_transformers()
     folder, packed = (source, {}) if source.is_dir() else (source.parent, {"gguf_file": source.name})
     options = {"quantization_config": GgufConfig(dequantize=True)} if packed else {"use_safetensors": True}
+    # Left open, transformers asks whoever sits there whether the folder's own code may run.
+    safely: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, **packed}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **packed)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **packed, **options
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **safely, **options)
         model, loading = loaded
     except ImportError as error:
         raise ModelError(f"{source}: needs more packages ({_last_line(error)}); pip install 'herdbook[gguf]'") from error
@@ -104,6 +105,8 @@ def _opened(source: Path) -> tuple[Any, Any]:
         raise ModelError(f"{source}: not a causal model with its tokenizer ({_last_line(error)}); replace it") from error
     if missing := sorted(loading["missing_keys"]):
         raise ModelError(f"{source}: lacks {len(missing)} weights of a causal model ({missing[0]}); use a folder saved from one")
+    if broken := sorted(name for name, weights in model.named_parameters() if not weights.isfinite().all()):
+        raise ModelError(f"{source}: {len(broken)} weights hold numbers that are not finite, such as {broken[0]}; replace it")
     return model, tokenizer
 
 
@@ -120,5 +123,5 @@ def _nearest(word: str, known: Any, otherwise: str) -> str:
 
 
 def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
     return lines[-1][:200] if lines else type(error).__name__

@@ -49,14 +49,17 @@ def _of_kind(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
 
 def _changed(before: Entry, after: Entry, old: Book, new: Book) -> Iterator[Cause]:
     yield from _of_step(before["stage"], after["stage"], old, new)
-    yield from _of_kind("environment", dict(leaves(before["environment"])), dict(leaves(after["environment"])))
+    are_bred = before["status"] == after["status"] == "bred"  # else one has neither a device nor a policy that judged it
+    if are_bred:
+        yield from _of_kind("environment", dict(leaves(before["environment"])), dict(leaves(after["environment"])))
     if not after["stage"]["command"] and before["digest"] != after["digest"]:
         yield Cause("given", after["path"], before["digest"], after["digest"])
     was, now = before["inspection"] or {}, after["inspection"] or {}
     if was and now:
         yield from _of_step(was["stage"], now["stage"], old, new)
-        policies = ({f"{EXPECTATIONS}/{name}": sha256 for name, sha256 in side["policies"].items()} for side in (was, now))
-        yield from _of_kind("policy", *policies)
+        if are_bred:
+            policies = ({f"{EXPECTATIONS}/{name}": sha256 for name, sha256 in side["policies"].items()} for side in (was, now))
+            yield from _of_kind("policy", *policies)
         gates = ({f"regimes.{after['regime']}.gate": side["gate"]} for side in (was, now))
         yield from _of_kind("parameter", *gates)
     parents = ({parent["name"]: parent["entry"] for parent in entry["parents"]} for entry in (before, after))

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,25 @@ from rich.console import Console
 from herdbook import cli_book, cli_claims, cli_curate, cli_hub, cli_project, interrupt
 from herdbook.cli_book import Json
 from herdbook.errors import CorpusError, HerdbookError, one_line
-from herdbook.layout import CORPUS, PARAMS
+from herdbook.layout import CORPUS, PARAMS, RECORDS, RUNS
 
 app = typer.Typer(
     help="Breed generations of language models on synthetic text, every dataset inspected before it trains.", no_args_is_help=True
 )
 messages = Console(stderr=True, highlight=False)
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        print(version("herdbook"))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    is_asked: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_tell_version, is_eager=True)] = False,
+) -> None:
+    """What stands before a command."""
 
 
 @app.command()
@@ -99,6 +113,8 @@ def prune(as_json: Json = False) -> None:
         return
     for path in removed:
         print(one_line(f"{path}: removed"))
+    if not removed:
+        print(f"nothing to remove: all of {RUNS} and {RECORDS} belongs to {PARAMS}")
 
 
 cli_book.add_to(app)
@@ -109,20 +125,31 @@ cli_hub.add_to(app)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on stderr and exit status 1, Ctrl-C one line and 130."""
+    """Run the command line; a user's mistake is one line on stderr and exit status 1, or 2 where the words typed are wrong; Ctrl-C 130."""
     try:
-        app(prog_name="herdbook")  # also where python was started with the module
+        status = app(sys.argv[1:] or ["--help"], prog_name="herdbook", standalone_mode=False)
+    except typer.TyperException as error:
+        print(_misused(error), file=sys.stderr)
+        sys.exit(2)
     except HerdbookError as error:
         print(f"herdbook: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
+        print(one_line(f"herdbook: {what}; allow it or mend it, then ask again"), file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         interrupt.end()
-    except SystemExit as ended:
-        if ended.code == interrupt.INTERRUPTED and _is_own(ended):
-            interrupt.end()
-        raise
+    if status == interrupt.INTERRUPTED:  # what typer makes of Ctrl-C
+        interrupt.end()
+    sys.exit(status)
 
 
-def _is_own(ended: SystemExit) -> bool:
-    """Whether typer made this of a Ctrl-C here; a program that was started and interrupted has said so itself."""
-    return isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt)
+def _misused(error: typer.TyperException) -> str:
+    """A fault in the words of a command, in one line."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "herdbook"
+    message = getattr(error, "message", None) or str(error)
+    if hasattr(error, "format_message"):
+        message = error.format_message()
+    return one_line(f"herdbook: {message.replace('Value error, ', '').rstrip('.')}; see {command} --help")

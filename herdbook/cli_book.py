@@ -12,7 +12,7 @@ from rich.text import Text
 
 from herdbook import complete
 from herdbook.book import Book
-from herdbook.errors import one_line
+from herdbook.errors import FileError, one_line
 from herdbook.open_book import open_book
 from herdbook.phases import Begin, phases
 from herdbook.snapshot import Snapshot, commit_of, snapshot, uncommitted
@@ -85,7 +85,7 @@ def audit(
 
     if rev is None and (changed := uncommitted(Path.cwd())):
         names = ", ".join(map(one_line, changed[:_SHOWN])) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
-        messages.print(f"the workspace is audited as it lies here; not committed: {names}", markup=False)
+        messages.print(f"the workspace is audited as it lies here; not committed: {names}", markup=False, soft_wrap=True)
     with snapshot(Path.cwd(), rev) as now, phases("auditing") as begin:
         report = core.audit(now, level, begin)
     _print(as_json, core.as_json(report), core.drawn(report))
@@ -165,7 +165,10 @@ def export(
     if url is not None:
         messages.print(f"{len(document)} events sent")
     elif output is not None:
+        if not output.parent.is_dir():
+            raise FileError(f"{output}: there is no folder {output.parent}; make it, or name another file")
         write_text(output, exports.as_text(document))
+        messages.print(f"{output}: written", markup=False)
     else:
         print(exports.as_text(document), end="")
 

@@ -1,7 +1,7 @@
 """The commands about claims: register, claims, publish."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,22 +143,21 @@ def claims(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(found, sort_keys=True, indent=2))
     else:
-        Console(highlight=False).print(_drawn(found))
+        _print(found)
 
 
-def _drawn(found: list[dict[str, Any]]) -> Any:
-    from rich.table import Column, Table
+def _print(found: Sequence[Mapping[str, Any]]) -> None:
+    """A block a claim. An id is typed again, so it is never broken; a table would cut what stands beside a long one."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    whole = max((len(claim["id"]) + 1 for claim in found), default=0)  # an id is typed again, so it stands on one line
-    claim_column = Column("claim", overflow="fold", min_width=whole)
-    table = Table(claim_column, *(Column(name, overflow="fold") for name in ("standing", "verdict")), show_lines=True)
+    console = Console(highlight=False)
     for claim in found:
         because = "; ".join(claim["exploratory_because"])
         standing = f"registered as number {claim['registration']}" if claim["registered"] else f"EXPLORATORY: {because}"
-        cells = (f"{claim['id']}: {claim['sentence']}", standing, claim["in_words"])
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
-    return table
+        console.print(Text(one_line(claim["id"]), style="bold"), soft_wrap=True)
+        for line in (claim["sentence"], standing, claim["in_words"]):
+            console.print(Padding(Text(one_line(line)), (0, 0, 0, 2)))
 
 
 def publish(ids: Ids = None, as_json: Json = False) -> None:

@@ -160,7 +160,7 @@ def _run(folder: Path, *words: str) -> None:
         finally:
             signal.signal(signal.SIGINT, before)
     if status == INTERRUPTED:
-        raise typer.Exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)  # it has said so itself
     if status not in (0, LINEAGES_STOPPED):
         raise HerdbookError(f"{folder}: herdbook {words[0]} ended with status {status}; see above")
 

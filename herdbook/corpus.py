@@ -155,6 +155,8 @@ def _read_parquet(path: Path, column: str) -> Iterator[tuple[str, Any]]:
             names = file.schema_arrow.names
             if column not in names:
                 raise CorpusError(f"{path}: no column {column!r}; found {', '.join(names)}; set corpus.column")
+            if repeated := [name for name in ("title", column) if names.count(name) > 1]:
+                raise CorpusError(f"{path}: has {names.count(repeated[0])} columns {repeated[0]!r}, must have one; rename the others")
             table = file.read([name for name in ("title", column) if name in names])
         texts = table[column].to_pylist()
         titles = table["title"].to_pylist() if "title" in names else [None] * len(texts)
@@ -193,7 +195,7 @@ def _open_dataset(source: params.Corpus) -> Any:
         _refuse_own_output(Path(path))
     try:
         found = datasets.load_from_disk(path) if is_saved else datasets.load_dataset(path, source.config, split=source.split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
         raise CorpusError(f"{path}: no such dataset, or broken ({_first_line(error)}); correct corpus.path, config and split") from error
     if isinstance(found, datasets.DatasetDict):
         splits = found

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from safetensors import SafetensorError
 
 from herdbook.errors import FileError
 
+ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names of folders that are written aside
 _CHUNK_BYTES = 1 << 20
 _GROUP_ROWS = 1 << 13  # of a parquet file: what must be decoded to read one row
 
@@ -58,7 +60,8 @@ def _replace(path: Path, new: Path, old: Path) -> None:
 
 def _refused(path: Path, error: OSError | SafetensorError) -> FileError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return FileError(f"{path}: cannot be written ({reason}); nothing was left behind: make room or allow it, then run again")
+    wanted = Path(*(part for part in path.parts if not ASIDE.fullmatch(part)))  # the folder that it is in may be written aside, too
+    return FileError(f"{wanted}: cannot be written ({reason}); nothing was left behind: make room or allow it, then run again")
 
 
 def _sync(path: Path) -> None:
@@ -118,6 +121,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         table = pq.read_table(path)
     except FileNotFoundError as error:
         raise FileError(f"{path}: not found; run the stage that writes it (dvc repro)") from error
+    except PermissionError as error:
+        raise FileError(f"{path}: may not be read; allow it (chmod u+r), then run again") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise FileError(f"{path}: not a whole parquet file ({str(error).splitlines()[0]}); write it anew") from error
     if missing := [name for name in schema.names if name not in table.column_names]:
@@ -174,13 +179,36 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
 
 
 def strict_yaml(text: str) -> Any:
-    """The value of a YAML text; yaml.YAMLError, with line and column where they are known, where it is none or a mapping repeats a key."""
+    """The value of a YAML text, of mappings, lists, text, numbers, true, false and null; yaml.YAMLError, with line and column where they
+    are known, where it is none, holds anything else, or a mapping repeats a key."""
     try:
-        return yaml.load(text, Loader=_StrictLoader)
+        found = yaml.load(text, Loader=_StrictLoader)
+        _demand_plain(found, "", frozenset(), set())
+        return found
     except yaml.MarkedYAMLError as error:
         if error.problem_mark is None:
             raise
         what = ": ".join(filter(None, (error.context, error.problem)))
         raise yaml.YAMLError(f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {what}") from error
-    except (ValueError, RecursionError) as error:  # such as a date that is none
+    except ValueError as error:  # such as a date that is none
         raise yaml.YAMLError(str(error)) from error
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
+
+
+def _demand_plain(value: Any, where: str, inside: frozenset[int], known: set[int]) -> None:
+    """Refuse what no record could hold (dates, bytes, sets), and what holds itself; an alias is looked at once."""
+    place = where.removeprefix(".") or "the document"
+    if isinstance(value, dict | list):
+        if id(value) in inside:
+            raise yaml.YAMLError(f"{place}: is an alias of what it stands in")
+        if id(value) not in known:
+            known.add(id(value))
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                _demand_plain(part, f"{where}.{key}", inside | {id(value)}, known)
+    elif isinstance(value, str):
+        if "\0" in value:
+            raise yaml.YAMLError(f"{place}: holds the character NUL")
+    elif not (value is None or isinstance(value, int | float)):
+        kind = type(value).__name__
+        raise yaml.YAMLError(f"{place}: is of the type {kind}, must be text, a number, true, false or null; put it in quotes")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _DIGITS = 12  # of a digest or a commit, as people are shown it
+_AUTHOR = 12  # characters of a line, so that the subject has some
 _STAGE = re.compile(r"(?m)^(?=  [^\s-])")  # where the record of a stage begins in dvc.lock
 
 
@@ -160,11 +161,11 @@ def _is_same(newer: Version, older: Version) -> bool:
 def drawn(versions: Sequence[Version]) -> "Table":
     """Versions for a terminal, a line each."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    columns = ("commit", "date", "digest", "verdict", "depth", "author", "subject")
-    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    whole = (Column(name, no_wrap=True) for name in ("commit", "date", "digest", "verdict", "depth"))
+    table = Table(*whole, Column("author", max_width=_AUTHOR), "subject", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for version in versions:
         digest = version.digest[:_DIGITS] if version.digest else f"md5 {version.md5[:_DIGITS]}"
         depth = "-" if version.depth is None else f"{version.depth:.3g}"

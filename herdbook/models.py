@@ -65,7 +65,7 @@ def _opened(folder: Path) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
 
-    _hush_transformers()
+    hush_transformers()
     with torch.random.fork_rng(devices=[]):  # it draws weights before it reads them
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -85,7 +85,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _hush_transformers() -> None:
+def hush_transformers() -> None:
     """No reports and progress bars of its own: what is wrong is told in one line, and progress by the stage."""
     from transformers.utils import logging
 
@@ -95,7 +95,7 @@ def _hush_transformers() -> None:
 
 def save_model(model: "PreTrainedModel", base: Path, directory: Path) -> None:
     """Write weights (safetensors), configuration and the tokenizer of `base` to `directory`, whole or not at all."""
-    _hush_transformers()
+    hush_transformers()
     with written_aside(directory) as aside:
         model.save_pretrained(aside)
         for name in TOKENIZER_FILES:

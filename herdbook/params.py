@@ -18,7 +18,7 @@ from herdbook.layout import CODE, FOUNDER, HUMAN, Place
 
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 PositiveShare = Annotated[float, Field(gt=0, le=1, strict=True)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Seed = Annotated[str, StringConstraints(pattern=r"^s\d+$")]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -54,8 +54,8 @@ class Prepare(_Section):
     num_held_out_documents: Count
     num_blocks: Count
     num_held_out_blocks: Count
-    block_tokens: Annotated[int, Field(ge=2, strict=True)]
-    vocabulary_size: Annotated[int, Field(ge=257, strict=True)]  # 256 bytes and the end-of-text mark
+    block_tokens: Annotated[int, Field(ge=2, le=10**6, strict=True)]
+    vocabulary_size: Annotated[int, Field(ge=257, le=10**6, strict=True)]  # 256 bytes and the end-of-text mark
     near_duplicate_jaccard: PositiveShare | None
 
 

@@ -1,7 +1,6 @@
 """What must hold before a run, and what earlier parameters left behind."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from herdbook.claims import read_hypotheses
 from herdbook.corpus import check_version
 from herdbook.errors import HerdbookError
+from herdbook.files import ASIDE
 from herdbook.layout import CALIBRATION, CODE, CORPUS, FOUNDER, HUMAN, HYPOTHESES, PARAMS, RECORDS, RUNS
 from herdbook.params import Params, read_params
 from herdbook.recipe import needs_of, parse_steps
@@ -21,7 +21,6 @@ from herdbook.wikipedia import SOURCE as WIKIPEDIA
 
 CALIBRATION_FAILED = 5  # exit status of a run that completed, but whose instrument does not show what is known
 LINEAGES_STOPPED = 3  # exit status of a run that completed, but in which a gate ended a lineage
-_ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # the names that files.written_aside gives
 
 
 def demand_ready() -> Params:
@@ -103,7 +102,7 @@ def sweep() -> list[Path]:
 
     No stage may be running."""
     hidden = [path for top in (RUNS, RECORDS, CALIBRATION) if top.is_dir() for path in top.rglob(".*")]
-    found = [path for path in hidden if path.is_dir() and _ASIDE.fullmatch(path.name)]
+    found = [path for path in hidden if path.is_dir() and ASIDE.fullmatch(path.name)]
     for path in found:
         shutil.rmtree(path, ignore_errors=True)  # one may lie inside another
     return found

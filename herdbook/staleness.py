@@ -4,6 +4,7 @@ DVC's own status reads params.yaml once a stage and hashes a file once for each 
 stages of the default run, on the machine where this takes 3. What is resolved and hashed, DVC resolves and hashes; a test
 holds the outcome to that of `dvc status`."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import yaml
 
 from herdbook.code import fingerprint
 from herdbook.errors import FileError, HerdbookError
-from herdbook.files import read_json
+from herdbook.files import canonical_json, read_json
 from herdbook.layout import CODE, CONSTRAINTS, EXPECTATIONS, LOCK, PARAMS
 from herdbook.phases import Begin, unseen
 
@@ -77,7 +78,15 @@ def _locked(path: Path) -> dict[str, Any]:
     stages = document.get("stages") if isinstance(document, dict) else None
     if not isinstance(stages, dict):
         raise FileError(f"{path}: has no stages; restore it: git checkout {path.name}")
+    if broken := [name for name, stage in stages.items() if not _is_record(stage)]:
+        raise FileError(f"{path}: what it has of {broken[0]} is no record of a stage; restore it: git checkout {path.name}")
     return stages
+
+
+def _is_record(stage: Any) -> bool:
+    """Whether it has a command, and inputs and outputs with path and md5."""
+    files = [stage.get(part, []) for part in ("deps", "outs")] if isinstance(stage, dict) and "cmd" in stage else [None]
+    return all(isinstance(part, list) and all(isinstance(file, dict) and {"path", "md5"} <= file.keys() for file in part) for part in files)
 
 
 def _resolved(root: Path) -> dict[str, Mapping[str, Any]]:
@@ -102,6 +111,8 @@ def _repo(root: str) -> Any:
 def _yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_bytes(), Loader=_Loader) or {}
+    except PermissionError as error:
+        raise FileError(f"{path}: may not be read; allow it (chmod u+r {path.name}), then ask again") from error
     except (OSError, yaml.YAMLError) as error:
         raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); restore it: git checkout {path.name}") from error
 
@@ -129,6 +140,13 @@ class _Files:
             return None
         return str(found.hash_info.value)
 
+    def foreseen(self, path: str) -> str | None:
+        """The md5 of a record runs/code/STAGE.json that is not there, as in a clone, once the stage `code` has written it."""
+        place = Path(path)
+        if place.parent != CODE or not (self._root / "stages" / f"{place.stem}.py").is_file():
+            return None
+        return hashlib.md5(canonical_json(fingerprint(place.stem, self._root)).encode(), usedforsecurity=False).hexdigest()
+
     def is_cached(self, md5: str) -> bool:
         """Whether the cache holds an object and, of a folder's, those of its files."""
         path = Path(self._repo.cache.local.oid_to_path(md5))
@@ -141,7 +159,7 @@ class _Files:
 def _changed_code(root: Path, files: _Files, lock: Mapping[str, Any]) -> set[str]:
     """The records runs/code/STAGE.json that the stage `code` will write otherwise than they lie there."""
     recorded = lock.get(CODE.name)
-    if recorded is None or all(files.md5(dep["path"]) == dep["md5"] for dep in recorded["deps"]):
+    if recorded is None or all(files.md5(dep["path"]) == dep["md5"] for dep in recorded.get("deps", [])):
         return set()
     return {path.as_posix() for path in _records(root) if read_json(root / path) != fingerprint(path.stem, root)}
 
@@ -169,7 +187,7 @@ def _dep_reasons(stage: Mapping[str, Any], recorded: Mapping[str, Any], files: _
     before = {dep["path"]: dep["md5"] for dep in recorded.get("deps", [])}
     now = {_path(dep) for dep in stage.get("deps", [])}
     for path in sorted(now | before.keys()):
-        found = files.md5(path)
+        found = files.md5(path) or files.foreseen(path)
         if found is None and path in now:
             yield Reason("input missing", path)
         elif path not in now or path in code or found != before.get(path):

@@ -23,8 +23,8 @@ from herdbook.staleness import StageState, stage_states
 _RUN = Path(".dvc", "tmp", "herdbook-run.json")  # held by a run, as long as it lasts (flows/turn.py)
 
 CorpusState = Literal["as recorded", "not recorded", "differs", "missing"]
-State = Literal["bred", "not bred", "stale", "begun", "never run"]
-STATES: tuple[State, ...] = ("bred", "not bred", "stale", "begun", "never run")
+State = Literal["bred", "not bred", "stale", "may change", "begun", "never run"]  # may change: only what it descends from is stale
+STATES: tuple[State, ...] = ("bred", "not bred", "stale", "may change", "begun", "never run")
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,10 @@ def _state(stages: Sequence[StageState], verdicts: Mapping[str, str | None]) -> 
     stale = [stage for stage in stages if stage.is_stale]
     if stale and all(reason.kind == "never run" for stage in stale for reason in stage.reasons):
         return "never run" if len(stale) == len(stages) else "begun"
-    if stale or any(stage.follows for stage in stages):
+    if stale:
         return "stale"
+    if any(stage.follows for stage in stages):
+        return "may change"
     return "not bred" if NOT_BRED in verdicts.values() else "bred"
 
 

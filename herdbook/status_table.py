@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_STYLES = {"stale": "yellow", "begun": "dim", "never run": "dim", "not bred": "red"}
+_STYLES = {"stale": "yellow", "may change": "dim", "begun": "dim", "never run": "dim", "not bred": "red"}
 _SHOWN = 8  # reasons, most stages first
 _CORPUS = {
     "as recorded": "data is the version that data.dvc records",
@@ -120,7 +120,7 @@ def _lines(found: Status) -> Iterator[str]:
     if not stale:
         yield f"pipeline: all {num} stages are as dvc.lock records them"
     else:
-        after = f", {following} more descend from these" if following else ""
+        after = f"; of {following} that descend from these, those run again whose inputs come out otherwise" if following else ""
         yield f"pipeline: {stale} of {num} stages are stale{after}; herdbook run brings them up to date{_where_else(found.stale)}"
     registered = sum(claim["registered"] for claim in found.claims)
     judged = _counted((claim["verdict"] for claim in found.claims), ())

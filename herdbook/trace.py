@@ -106,8 +106,9 @@ def _node(role: str, name: str, book: Book, told: set[str]) -> Node:
 
 def _facts(entry: Entry) -> Iterator[str]:
     """What there is to say of an artefact, a line each."""
-    yield f"{entry['kind']}, sha256 {entry['digest'][:_DIGITS]}"
-    if stop := entry["stopped_by"]:
+    stop = entry["stopped_by"]
+    yield entry["kind"] if stop else f"{entry['kind']}, sha256 {entry['digest'][:_DIGITS]}"
+    if stop:
         yield f"not bred: the {stop['dataset']} of {stop['generation']} broke {'; '.join(stop['rules'])}"
         return
     contents = entry["contents"] or {}
@@ -246,7 +247,7 @@ def drawn(found: Trace) -> "Text":
             top.add(Text(line))
     _grow(top, found.ancestry)
     if found.documents:
-        branch = top.add(Text(f"{len(found.documents)} human documents"))
+        branch = top.add(Text(f"{len(found.documents)} human document{'s' if len(found.documents) > 1 else ''}"))
         for document in found.documents:
             branch.add(Text(one_line(f"{document['title']} ({document['licence'] or 'no licence given'}) {document['url'] or ''}")))
     for what in found.missing:

@@ -99,7 +99,7 @@ def _change(name: str, old: Book, new: Book) -> Change:
         digests=(before["digest"] if before else None, after["digest"] if after else None),
         causes=causes(name, old, new),
         verdicts=(verdict_of(before), verdict_of(after)),
-        figures=apart(_figures(before), _figures(after)),
+        figures=apart(_figures(before), _figures(after)) if _are_bred(before, after) else {},
     )
 
 
@@ -108,6 +108,11 @@ def verdict_of(entry: Entry | None) -> str | None:
     if entry is None or entry["status"] != "bred":
         return entry["status"] if entry else None
     return entry["inspection"]["verdict"] if entry["inspection"] else None
+
+
+def _are_bred(*entries: Entry | None) -> bool:
+    """Whether each is there and was bred: of what is not, every figure would be nothing."""
+    return all(entry is not None and entry["status"] == "bred" for entry in entries)
 
 
 def _figures(entry: Entry | None) -> dict[str, Any]:
@@ -124,7 +129,7 @@ def _detailed(change: Change, books: tuple[Book, Book], sides: tuple[Snapshot, S
     ids = [_row_ids(entry, side, missing) for entry, side in pairs] if len(pairs) == 2 else []
     return replace(
         change,
-        figures={**change.figures, **(apart(*profiles) if len(profiles) == 2 else {})},
+        figures={**change.figures, **(apart(*profiles) if _are_bred(*entries) else {})},
         rows=_rows(*ids) if ids and ids[0] is not None and ids[1] is not None else None,
         missing=tuple(missing),
     )
@@ -165,21 +170,31 @@ def _rows(old: pa.ChunkedArray, new: pa.ChunkedArray) -> dict[str, int]:
 
 
 def drawn(changes: Sequence[Change], target: str | None = None) -> "Group":
-    """Changes for a terminal: the details of a target, and a table of what changed."""
+    """Changes for a terminal: the details of a target, and a table of what changed; without a target of root causes alone, for what
+    descends from these is most of a book."""
     from rich import box
     from rich.console import Group
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     if not changes:
         return Group(Text(f"{one_line(target)}: the same in both" if target else "every dataset and model is the same in both"))
-    table = Table("what", "change", "verdict", "because of", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for change in changes:
+    columns = (Column(name, overflow="fold") for name in ("what", "change", "verdict", "because of"))  # a name is typed again
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    shown = [change for change in changes if target or change.is_root]
+    for change in shown:
         verdict = " -> ".join(str(side or "-") for side in dict.fromkeys(change.verdicts))
         cells = (change.name, _state(change), "" if verdict == "-" else verdict, "\n".join(_cause_lines(change.causes)))
         table.add_row(*(Text("\n".join(map(one_line, cell.split("\n")))) for cell in cells), style="bold" if change.is_root else None)
     details = [Text(one_line(line)) for line in _detail_lines(changes[0])] if target else []
-    return Group(*details, table)
+    return Group(*details, table, *map(Text, _descending(changes[len(shown) :])))
+
+
+def _descending(changes: Sequence[Change]) -> Iterator[str]:
+    """What is said of changes that are not shown: root causes come first."""
+    if changes:
+        num_records = sum(change.state == "changed" and change.is_same_bytes for change in changes)
+        yield f"{len(changes)} more descend from these, {num_records} of them with the same bytes; name one to see why, or --json has all"
 
 
 def _state(change: Change) -> str:

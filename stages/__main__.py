@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from herdbook import numeric, warm
-from herdbook.errors import HerdbookError
+from herdbook.errors import HerdbookError, one_line
 from herdbook.layout import CODE, stage_names
 
 _OWN = ("herdbook", "stages")
@@ -107,6 +107,10 @@ def run_stage(argv: list[str]) -> int:
         importlib.import_module(f"stages.{name}").main(args)
     except HerdbookError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
+        print(one_line(f"{name}: {what}; allow it or make room, then run again"), file=sys.stderr)
         return 1
     except MemoryError:
         print(f"{' '.join(argv)}: out of memory; run fewer stages at once or make its sizes in params.yaml smaller", file=sys.stderr)

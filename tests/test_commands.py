@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -104,6 +105,48 @@ def test_a_mistyped_command_or_option_is_answered_with_the_one_that_was_meant():
         assert meant in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trace"], "herdbook: Missing argument 'target'; see herdbook trace --help\n"),
+        (["trce", "x"], "herdbook: No such command 'trce'. Did you mean 'trace'?; see herdbook --help\n"),
+        (
+            ["audit", "--level", "all"],
+            "herdbook: Invalid value for '--level': 'all' is not one of 'records', 'hashes', 'rows'; see herdbook audit",
+        ),
+        (["run", "--jobs", "\x1b[31mx"], "herdbook: Invalid value for '--jobs'"),
+        (["export", "--url", "http://x"], "herdbook: Invalid value for --url: only openlineage is sent"),
+    ],
+)
+def test_words_that_are_no_command_are_told_in_one_line(monkeypatch, capsys, words, told):
+    monkeypatch.setattr(sys, "argv", ["herdbook", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(told)
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(("words", "told"), [([], "Usage: herdbook"), (["--version"], version("herdbook"))])
+def test_help_and_version_are_what_a_program_says_first(monkeypatch, capsys, words, told):
+    monkeypatch.setattr(sys, "argv", ["herdbook", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert told in capsys.readouterr().out
+
+
+def test_a_program_or_file_that_is_not_there_for_us_is_told_in_one_line(bred, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(bred)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["herdbook", "log", "replace/s0/g1/model"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "herdbook: git: No such file or directory; allow it or mend it, then ask again\n"
+
+
 def completed(root: Path, *words: str) -> list[str]:
     """What bash is offered after these words, the last of them unfinished, by the protocol that typer's script speaks."""
     environment = {**os.environ, "_HERDBOOK_COMPLETE": "complete_bash", "COMP_WORDS": shlex.join(["herdbook", *words])}
@@ -166,7 +209,7 @@ def test_a_run_within_a_command_answers_ctrl_c_itself(tmp_path, monkeypatch, cap
     assert ended.value.code == INTERRUPTED
     assert capfd.readouterr().err == "interrupted\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with pytest.raises(typer.Exit):
+    with pytest.raises(SystemExit):
         _run(tmp_path, "run")
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from herdbook.amounts import Count
 
 Seed = Annotated[int, Field(ge=0, strict=True)]
-Several = Annotated[int, Field(ge=2, strict=True)]  # what a spread is taken over, or a line is drawn through
+Several = Annotated[int, Field(ge=2, le=10**9, strict=True)]  # what a spread is taken over, or a line is drawn through
 
 
 class _Settings(BaseModel):

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import shutil
 
@@ -120,6 +122,14 @@ def lose_a_weight(folder):
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
+def spoil_a_weight(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
 def pickle_weights(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -141,6 +151,7 @@ def enlarge_vocabulary(folder):
         (pickle_weights, "pickled ones are never opened"),
         (cut_weights, "not a causal model with its tokenizer"),
         (lose_a_weight, r"lacks 1 weights of a causal model \(model\.layers\.0\.mlp\.up_proj\.weight\)"),
+        (spoil_a_weight, r"1 weights hold numbers that are not finite, such as model\.norm\.weight"),
         (lambda folder: edit_config(folder, "config.json", model_type="none such"), "not a causal model with its tokenizer"),
         (lambda folder: (folder / "config.json").unlink(), "not a causal model with its tokenizer"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer"),
@@ -154,6 +165,32 @@ def test_local_weights_that_cannot_be_used_are_one_line(tiny, tmp_path, damage, 
     with pytest.raises(ModelError, match=message) as caught:
         import_pretrained("tiny", 16, tmp_path / "base")
     assert "\n" not in str(caught.value)
+
+
+OWN_CODE = """open({mark!r}, "w")
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+class C(LlamaConfig): model_type = "own"
+class M(LlamaForCausalLM): config_class = C
+class T(PreTrainedTokenizerFast): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("config.json", {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}}),
+        ("tokenizer_config.json", {"tokenizer_class": "T", "auto_map": {"AutoTokenizer": [None, "own.T"]}}),
+    ],
+)
+def test_code_that_comes_with_a_model_is_never_run_and_nobody_is_asked_whether_it_may(tiny, tmp_path, monkeypatch, capfd, name, changes):
+    mark = tmp_path / "was run"
+    (tiny / "own.py").write_text(OWN_CODE.format(mark=str(mark)))
+    edit_config(tiny, name, **changes)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 9))
+    with contextlib.suppress(ModelError):  # a tokenizer of its own is read as transformers' own class, or refused
+        import_pretrained("tiny", 16, tmp_path / "base")
+    assert not mark.exists()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["../tiny", "tiny/../../x", "/etc", "", "."])

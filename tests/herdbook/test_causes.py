@@ -27,7 +27,8 @@ def entry(name, *parents, **changes):
     return {
         "name": name, "path": f"runs/{name}", "digest": "d0", "regime": None, "seed": None, "generation": None, **place,
         "parents": [{"role": "of", "name": parent["name"], "entry": entry_id(parent)} for parent in parents],
-        "stage": STAGE, "environment": {"threads": 1, "device": "cpu", "pins": {"X": "1"}}, "inspection": INSPECTION, **changes,
+        "status": "bred", "stage": STAGE,
+        "environment": {"threads": 1, "device": "cpu", "pins": {"X": "1"}}, "inspection": INSPECTION, **changes,
     }  # fmt: skip
 
 
@@ -63,6 +64,12 @@ def test_code_is_named_by_module_and_by_package():
 )
 def test_what_an_inspection_goes_by_is_a_cause(change, cause):
     assert changed(inspection={**INSPECTION, **change}) == (cause,)
+
+
+def test_what_was_not_bred_has_no_device_and_no_policy_that_would_be_causes():
+    stopped = {"status": "not bred", "environment": {**OLD["environment"], "device": None}}
+    (found,) = changed(**stopped, inspection={**INSPECTION, "policies": {}}, digest="d1")
+    assert found.kind == "unknown"
 
 
 def test_the_environment_is_a_cause():

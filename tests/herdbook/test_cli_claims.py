@@ -157,7 +157,16 @@ def test_claims_are_shown_with_standing_and_verdict(root):
 
 def test_an_id_stands_on_one_line_however_narrow_the_terminal(root, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    assert f" {ID}: " in said("claims")
+    assert ID in said("claims").splitlines()
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80, 90, 200])
+def test_no_word_of_a_verdict_is_lost_whatever_the_width_of_the_terminal(root, monkeypatch, columns):
+    lab.judge(root, CLEAR)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    claim, shown = told()[0], "".join(said("claims").split())
+    for words in (claim["sentence"], claim["in_words"], *claim["exploratory_because"]):
+        assert "".join(words.split()) in shown
 
 
 def test_a_verdict_on_an_earlier_form_of_a_claim_is_not_shown_as_its_own(root):

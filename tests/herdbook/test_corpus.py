@@ -133,6 +133,14 @@ def test_text_that_cannot_be_used_is_one_line(tmp_path, files, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["text", "title"])
+def test_a_table_with_a_column_twice_is_refused(tmp_path, name):
+    table = pa.table([["one"], ["two"], ["three"]], names=[name, name, "title" if name == "text" else "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=rf"a\.parquet: has 2 columns '{name}', must have one"):
+        gathered(tmp_path)
+
+
 def test_a_truncated_table_is_refused(tmp_path):
     path = written(tmp_path, {"a.parquet": {"text": ["one", "two"]}}) / "a.parquet"
     path.write_bytes(path.read_bytes()[:-10])

@@ -210,12 +210,25 @@ def test_a_column_of_another_type_is_one_line(tmp_path):
         ("a: [1\nb: 2\n", "line 2, column 2: while parsing a flow sequence: "),
         ("a: 2001-99-99\n", "month must be in 1..12"),
         ("a: \0\n", "unacceptable character"),
+        ("a: {b: 2020-01-01}\n", "a.b: is of the type date, must be text"),
+        ("a: [1, !!binary aGVsbG8=]\n", "a.1: is of the type bytes, must be text"),
+        ("a: !!set {b}\n", "a: is of the type set, must be text"),
+        ("a: !!pairs [b: 1]\n", "a.0: is of the type tuple, must be text"),
+        ('a: "b\\0c"\n', "a: holds the character NUL"),
+        ("a: &c {b: [*c]}\n", "a.b.0: is an alias of what it stands in"),
+        ("&c [*c]\n", "0: is an alias of what it stands in"),
+        ("2020-01-01\n", "the document: is of the type date"),
     ],
 )
 def test_what_is_no_strict_yaml_is_told_with_its_line(text, told):
     with pytest.raises(yaml.YAMLError) as caught:
         files.strict_yaml(text)
     assert str(caught.value).startswith(told)
+
+
+def test_an_alias_may_stand_in_many_places_and_costs_one_look():
+    lines = ["a0: &a0 [1]"] + [f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]" for n in range(60)]  # 2**60 places
+    assert files.strict_yaml("\n".join(lines))["a1"] == [[1], [1]]
 
 
 def test_what_is_merged_into_a_mapping_may_hold_the_keys_that_it_has():

@@ -51,6 +51,26 @@ def test_before_a_run_every_stage_was_never_run(unbred):
     assert set(found.values()) == {(Reason("never run", ""),)}
 
 
+def test_in_a_clone_what_git_carries_is_not_stale_for_want_of_what_the_stage_code_will_write(bred, tmp_path):
+    miniature.copy(bred, tmp_path / "clone")
+    for folder in ("runs", "records", "book"):
+        shutil.rmtree(tmp_path / "clone" / folder)
+    states = {state.name: state for state in stage_states(tmp_path / "clone")}
+    assert states["train-founder@s0"].is_stale
+    assert not states["calibrate@gaussian"].is_stale
+    assert not states["calibrate@gaussian"].follows
+
+
+@pytest.mark.parametrize(
+    "stage", ["5", "{cmd: 5, deps: 7}", "{deps: []}", "{cmd: x, outs: [y]}", "{cmd: x, deps: [{path: y}]}", "null", "[]"]
+)
+def test_a_lock_that_holds_no_record_of_a_stage_is_told_in_one_line(bred, tmp_path, stage):
+    miniature.copy(bred, tmp_path / "project")
+    (tmp_path / "project/dvc.lock").write_text(f"schema: '2.0'\nstages: {{code: {stage}}}\n")
+    with pytest.raises(FileError, match=r"dvc\.lock: what it has of code is no record of a stage; restore it: git checkout dvc\.lock"):
+        stage_states(tmp_path / "project")
+
+
 def test_each_kind_of_change_is_a_reason_of_the_stages_that_it_touches(altered):
     found = reasons(altered)
     assert Reason("parameter", "train.epochs") in found["train@replace-s0-g1"]
