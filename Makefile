@@ -1,7 +1,11 @@
 # Every target installs what it needs into .venv; run, repro and serve make the human corpus too, and with
 # EXPERIMENT=name are of experiments/name.
 BIN := .venv/bin
+EXPERIMENTS := $(sort $(patsubst experiments/%/params.yaml,%,$(wildcard experiments/*/params.yaml)))
 FOLDER := $(if $(EXPERIMENT),experiments/$(EXPERIMENT),.)
+ifneq ($(EXPERIMENT),$(filter $(EXPERIMENTS),$(EXPERIMENT)))
+$(error no experiment $(EXPERIMENT); there are: $(EXPERIMENTS); herdbook experiment NAME makes one)
+endif
 PORT := 4200
 .DEFAULT_GOAL := run
 

@@ -24,16 +24,19 @@ FOUND = Path("bench/walk.json")
 RUN = """
 import json, resource, sys, time
 from pathlib import Path
-from flows import __main__ as program
+from flows import run as program
 from flows.pipeline import opened
+from flows.server import reporting
 from flows.turn import turn
 from herdbook.params import read_params
 begun = time.monotonic()
+status = 0
 with turn(Path.cwd()), opened(Path.cwd()) as pipeline:
-    is_stale = any(map(pipeline.is_changed, pipeline.plan))
-    status = program._flow(pipeline, read_params(Path(sys.argv[1])), 2) if is_stale else 0
+    if any(map(pipeline.is_changed, pipeline.plan)):
+        with reporting(Path.cwd()) as api:
+            status = program._flow(pipeline, read_params(Path(sys.argv[1])), 2, api)
 cost = {"cpu_seconds": round(time.process_time(), 1), "wall_seconds": round(time.monotonic() - begun, 1)}
-print(json.dumps({"status": status, "stages": len(pipeline.plan), **cost}))
+print(json.dumps({"status": status, "stages": len(pipeline.stages), **cost}))
 """
 
 

@@ -3,7 +3,7 @@
 import html
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 from uuid import UUID
@@ -76,10 +76,10 @@ def _best_effort(tell: Callable[P, None]) -> Callable[P, None]:
 class Announcer:
     """Tells Prefect how far a run is, and what its gates said; a server that does not answer stops nothing."""
 
-    def __init__(self, params: Params, num_stages: int) -> None:
-        self._params, self._num_stages = params, num_stages
+    def __init__(self, params: Params, stages: Sequence[str]) -> None:
+        self._params, self._stages = params, stages
         self._told = 0.0
-        self._progress: UUID = create_progress_artifact(progress=0.0, key="progress", description=f"of {num_stages} stages")  # type: ignore[assignment]
+        self._progress: UUID = create_progress_artifact(progress=0.0, key="progress", description=f"of {len(stages)} stages")  # type: ignore[assignment]
 
     @_best_effort
     def stage_ended(self, name: str) -> None:
@@ -106,7 +106,8 @@ class Announcer:
     def progressed(self, outcome: Outcome[str], is_last: bool = False) -> None:
         """Move the bar; at most once a second, for each move is a call to the server."""
         if is_last or time.monotonic() - self._told > _UPDATE_SECONDS:
-            update_progress_artifact(self._progress, progress=round(100 * len(outcome.done) / self._num_stages, 1))
+            num_done = sum(name in outcome.done for name in self._stages)
+            update_progress_artifact(self._progress, progress=round(100 * num_done / len(self._stages), 1))
             self._told = time.monotonic()
 
     @_best_effort

@@ -73,7 +73,7 @@ def breed_here(jobs: int | None) -> State:
 
 def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lambda outcome: None) -> State:
     """Walk an open pipeline inside a flow run; its final state. `watch` is told of each end of a stage."""
-    announcer = Announcer(params, len(pipeline.plan))
+    announcer = Announcer(params, pipeline.stages)
     made: list[Reproduced] = []
     context = copy_context()  # threads of the walk report to this flow run
     with guarded() as commands:
@@ -89,22 +89,28 @@ def breed_over(pipeline: Pipeline, params: Params, jobs: int, watch: Watch = lam
             )
         except (KeyboardInterrupt, TerminationSignal):
             return Cancelled(message="stopped by a person; what is finished is recorded")
-    pipeline.flush()
     announcer.progressed(outcome, is_last=True)
+    try:
+        pipeline.flush()
+    except HerdbookError as error:
+        if not outcome.failed:  # else that is told
+            return Failed(message=str(error))
     return _final_state(outcome, pipeline, announcer, made)
 
 
-def counted(outcome: Outcome[str]) -> str:
-    """How many stages ended how, such as `226 ran, 56 unchanged`."""
-    return ", ".join(f"{count} {how}" for how, count in sorted(Counter(outcome.done.values()).items()))
+def counted(outcome: Outcome[str], stages: Sequence[str]) -> str:
+    """How many of `stages` ended how, such as `226 ran, 55 unchanged`."""
+    hows = Counter(outcome.done[name] for name in stages if name in outcome.done)
+    return ", ".join(f"{count} {how}" for how, count in sorted(hows.items()))
 
 
 def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer, made: Sequence[Reproduced]) -> State:
-    counts = counted(outcome)
+    counts = counted(outcome, pipeline.stages)
     if outcome.failed:
         announcer.failed(outcome, pipeline.plan)
         first = next(iter(outcome.failed.values()))
-        return Failed(message=f"{len(outcome.failed)} failed, {len(outcome.skipped)} skipped, {counts}; first: {first}")
+        ended = ", ".join(filter(None, [f"{len(outcome.failed)} failed", f"{len(outcome.skipped)} skipped", counts]))
+        return Failed(message=f"{ended}; first: {first}")
     announcer.finished()
     if BOOK.name in outcome.done:
         try:
@@ -118,7 +124,7 @@ def _final_state(outcome: Outcome[str], pipeline: Pipeline, announcer: Announcer
 
 def _run(stage: "Task[[str], str]", pipeline: Pipeline, name: str) -> str:
     """One stage of the walk; a task run only for what has to be done."""
-    with told(name):
+    with told(name, pipeline.cache):
         if not pipeline.is_changed(name):
             return UNCHANGED
     state: State[str] = stage.with_options(task_run_name=name)(name, return_state=True)

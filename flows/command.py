@@ -166,7 +166,7 @@ class Commands:
             if number in signal.valid_signals():
                 raise MachineError(f"{name}: ended by signal {number}{_hint(number)}{': ' + last if last else ''}")
             if status:
-                raise StageError(f"{name}: {last or f'{line[-1]} exited with {status}'}")
+                raise StageError(f"{name}: {_mendable(last, command) or f'{line[-1]} exited with {status}'}")
         return usage
 
     def interrupt(self) -> None:
@@ -209,6 +209,13 @@ def _stage_of(line: list[str], command: Command) -> list[str] | None:
     words = line[-1].strip(" ").split(" ")
     is_stage = words[:3] == _LAUNCHER and all(map(_WORD.fullmatch, words)) and words[3:4] in [[name] for name in stage_names(Path())]
     return words[3:] if is_stage and command.directory == Path.cwd() and not command.environment.get("HERDBOOK_COLD") else None
+
+
+def _mendable(last: str, command: Command) -> str:
+    """The last line of a stage; where it is python's or a library's word of a full disk, with what to do."""
+    if "No space left on device" not in last or "make room" in last:
+        return last
+    return f"{command.directory}: the disk is full ({last}); make room, then run again"
 
 
 def _hint(number: int) -> str:

@@ -29,7 +29,10 @@ def read_lock(path: Path) -> dict[str, str]:
     Raises FileError where the file is not as DVC writes it."""
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: cannot be read ({error}); restore it: git checkout {path}") from error
     heads = list(_STAGE.finditer(text))
     if not text.startswith(_HEADER) or (text != _HEADER and (not heads or heads[0].start() != len(_HEADER) or not text.endswith("\n"))):
         raise FileError(f"{path}: not a lock as DVC writes it (schema 2.0, whole stages); restore it: git checkout {path}")

@@ -6,6 +6,7 @@ under DVC's own lock. tests/flows/test_pipeline.py fails where a release of DVC 
 
 import logging
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ from dvc.utils.serialize import LOADERS, load_yaml
 from scmrepo.git import Git
 
 from flows.lockfile import in_order, read_lock, stage_text, write_lock
-from herdbook.errors import HerdbookError
+from herdbook.errors import FileError, HerdbookError
 from herdbook.files import read_json, write_json
 
 _FLUSH_SECONDS = 5.0
@@ -57,7 +58,18 @@ class Pipeline:
     _pieces: dict[str, str]
     _mutex: Any = field(default_factory=threading.RLock)
     _is_dirty: bool = False
+    _is_refused: bool = False  # whether the lock could not be written, and somebody has been told
     _flushed: float = 0.0
+
+    @property
+    def stages(self) -> list[str]:
+        """The plan without sources of data, which run nothing: what people count."""
+        return [name for name in self.plan if self._stages[name].cmd]
+
+    @property
+    def cache(self) -> Path:
+        """The folder that DVC copies outputs to."""
+        return Path(self.repo.cache.local.path)
 
     def is_changed(self, name: str) -> bool:
         """Whether `dvc repro` would not skip the stage, as the workspace is now."""
@@ -100,9 +112,10 @@ class Pipeline:
         stage = self._stages[name]
         with self._locked():
             is_cached = all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
-            stage.save(run_cache=is_cached)
-            for out in stage.outs:
-                out.commit()
+            with _copied():
+                stage.save(run_cache=is_cached)
+                for out in stage.outs:
+                    out.commit()
             if stage.cmd is None:
                 return
             self._pieces[name] = stage_text(name, to_lockfile(stage)[name])
@@ -111,12 +124,25 @@ class Pipeline:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is recorded into dvc.lock."""
+        """Write what is recorded into dvc.lock. Raises FileError where the disk refuses."""
         with self._mutex:
             if self._is_dirty:
-                write_lock(self._lock_path, self._pieces, in_order(self._pieces, self._before, self.plan))
+                try:
+                    write_lock(self._lock_path, self._pieces, in_order(self._pieces, self._before, self.plan))
+                except FileError:
+                    self._is_refused = True
+                    raise
                 self.repo.scm_context.track_file("dvc.lock")
-            self._is_dirty, self._flushed = False, time.monotonic()
+            self._is_dirty, self._is_refused, self._flushed = False, False, time.monotonic()
+
+    def close(self) -> None:
+        """Write what is recorded a last time; where that was refused before, it has been told and is not told again."""
+        was_refused = self._is_refused
+        try:
+            self.flush()
+        except FileError:
+            if not was_refused:
+                raise
 
     def _demand_recorded(self, source: Stage) -> None:
         """`dvc repro` would quietly record other bytes as the new version of a data source."""
@@ -142,9 +168,11 @@ def opened(root: Path) -> Iterator[Pipeline]:
     """The pipeline at `root`, held for this process alone until the end; what is recorded is in dvc.lock then.
 
     Raises HerdbookError where it cannot be read, or where another run of DVC holds it."""
+    demand_plain(root)
     logging.getLogger("dvc").setLevel(logging.ERROR)  # what it restores and skips is told by whoever walks; registers may be empty
     with _told(root), Repo(str(root), _wait_for_lock=True) as repo, _held(repo), repo.scm_context(quiet=True), _read_once(repo):
         pipeline = _loaded(repo)
+        demand_plain(pipeline.cache, "set another cache with dvc cache dir")
         journal = Path(repo.tmp_dir, "herdbook-order.json")
         unfinished = read_json(journal) if journal.exists() else None
         if unfinished is not None and pipeline._before[: len(unfinished)] == unfinished:
@@ -153,9 +181,22 @@ def opened(root: Path) -> Iterator[Pipeline]:
         try:
             yield pipeline
         finally:
-            pipeline.flush()
-        if set(pipeline._pieces) >= {name for name in pipeline.plan if pipeline._stages[name].cmd}:
+            pipeline.close()
+        if not pipeline._is_refused and set(pipeline._pieces) >= set(pipeline.stages):
             journal.unlink(missing_ok=True)
+
+
+def demand_plain(path: Path, mend: str = "move the project to a folder without them") -> None:
+    """Raise HerdbookError where a path holds braces: DVC takes the path of its cache for a template, and would fail at the first stage."""
+    if {"{", "}"} & set(str(path.resolve())):
+        raise HerdbookError(f"{path}: DVC cannot work below a path with braces ({{ or }}); {mend}, then run again")
+
+
+def refusal(error: OSError | sqlite3.Error, where: Path) -> str:
+    """What the disk refused, where (`where`, unless the error names a file) and what to do."""
+    file = (error.filename2 or error.filename) if isinstance(error, OSError) else None  # the second is where a copy was to be
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return f"{file or where}: {reason}; make room or allow it, then run again"
 
 
 def _loaded(repo: Repo) -> Pipeline:
@@ -178,9 +219,40 @@ def _told(root: Path) -> Iterator[None]:
     except LockError as error:
         raise HerdbookError(f"{root}: DVC is busy here ({' '.join(str(error).split())}); wait for it, then run again") from error
     except DvcException as error:
-        raise HerdbookError(f"{root}: DVC: {' '.join(str(error).split())}; correct it, then run again") from error
-    except OSError as error:
-        raise HerdbookError(f"{error.filename or root}: {error.strerror}; allow it or make room, then run again") from error
+        said = " ".join(str(error).split())
+        mend = "restore it: git checkout dvc.lock" if "dvc.lock'" in said else "correct it, then run again"
+        raise HerdbookError(f"{root}: DVC: {said}; {mend}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise HerdbookError(refusal(error, root)) from error
+
+
+@contextmanager
+def _copied() -> Iterator[None]:
+    """Raise what kept DVC from copying a file into its cache: it logs that, and later fails in other words, or not at all."""
+    log, heard = logging.getLogger("dvc_data.hashfile.transfer"), _Heard(logging.ERROR)
+    before = log.disabled, log.propagate
+    log.addHandler(heard)
+    log.disabled, log.propagate = False, False
+    try:
+        yield
+    finally:
+        log.removeHandler(heard)
+        log.disabled, log.propagate = before
+        if heard.errors:
+            raise heard.errors[0]
+
+
+class _Heard(logging.Handler):
+    """Keeps the errors that are logged."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.errors: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the error of a record, where it has one."""
+        if record.exc_info and record.exc_info[1]:
+            self.errors.append(record.exc_info[1])
 
 
 @contextmanager

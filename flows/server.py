@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from herdbook.errors import HerdbookError
+from herdbook.errors import HerdbookError, one_line
 from herdbook.files import write_json
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ _SERVING = HOME / "serving.json"  # where `make serve` listens
 _START_SECONDS = 300  # on a loaded machine the first start, which makes the database, takes a minute
 _LOOPBACK = "127.0.0.1"
 _SETTLE_SECONDS = 30
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception)\b.*")  # how the last line of a traceback begins
+_FULL = ("database or disk is full", "No space left on device")
+_FULL_BYTES = 8 << 20  # with less than this left no database can be made; on a full disk the log may hold no word of it
 
 
 def settings(root: Path) -> dict[str, str]:
@@ -80,8 +85,6 @@ def started(root: Path, ui: bool, port: int = 0) -> Iterator[Api]:
     """Run an API on loopback, with UI and scheduler or without both. Port 0 is any free one.
 
     PREFECT_API_URL names it while it runs. Raises HerdbookError where the port is taken."""
-    home = root / HOME
-    home.mkdir(mode=0o700, exist_ok=True)
     try:
         listener = socket.create_server((_LOOPBACK, port))
     except OSError as error:
@@ -93,8 +96,8 @@ def started(root: Path, ui: bool, port: int = 0) -> Iterator[Api]:
         **({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"}),
     }  # fmt: skip
     environment.pop("PREFECT_API_URL", None)
-    log = home / "server.log"
-    with listener, log.open("wb") as output:
+    log = root / HOME / "server.log"
+    with listener, _opened(log) as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.api", str(listener.fileno())], pass_fds=[listener.fileno()], stdin=subprocess.PIPE,
             stdout=output, stderr=output, start_new_session=True, env=environment, cwd=root,
@@ -127,12 +130,20 @@ def announced(root: Path, url: str) -> Iterator[None]:
 
 
 def sent() -> None:
-    """Have Prefect send now what it would send a server by and by; where the server has ended meanwhile, it prints what went wrong."""
+    """Have Prefect send now what it would send a server by and by."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
     EventsWorker.drain_all()
     APILogWorker.drain_all()
+
+
+def lost(root: Path, api: Api, error: Exception) -> str:
+    """Why the end of a run at `root` is not in Prefect, and what to do."""
+    what = "Prefect's server could not record the end of the run"
+    if shutil.disk_usage(root).free < _FULL_BYTES:
+        return f"{root}: the disk is full, so {what}; make room, then run again: what is finished is kept"
+    return f"{api.url}: {what} ({type(error).__name__}: {' '.join(str(error).split())}); run again: what is finished is kept"
 
 
 def settled(state: "State") -> None:
@@ -156,6 +167,14 @@ def settled(state: "State") -> None:
             time.sleep(0.2)
 
 
+def _opened(log: Path) -> BinaryIO:
+    try:
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        return log.open("wb")
+    except OSError as error:
+        raise HerdbookError(f"{log}: {error.strerror}; make room or allow it, then run again") from error
+
+
 def _served(root: Path) -> str | None:
     try:
         url = str(json.loads((root / _SERVING).read_text(encoding="utf-8"))["url"])
@@ -175,9 +194,21 @@ def _is_healthy(url: str) -> bool:
 def _wait_until_healthy(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(url):
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.poll() is not None:
+            raise HerdbookError(_ended(process.returncode, log))
+        if time.monotonic() > deadline:
             raise HerdbookError(f"{url}: Prefect's server did not start within {_START_SECONDS} s; see {log}")
         time.sleep(0.1)
+
+
+def _ended(status: int, log: Path) -> str:
+    """Why a server ended while it started, as far as its log and the disk tell."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if _ERROR.match(line)), lines[-1] if lines else "it said nothing")
+    if any(words in last for words in _FULL) or shutil.disk_usage(log.parent).free < _FULL_BYTES:
+        return f"{log.parent}: the disk is full, so Prefect's server ended while it started (see {log}); make room there, then run again"
+    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+    return f"Prefect's server ended {how} while it started: {one_line(last)}; see {log}, mend what it says, then run again"
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -153,7 +153,7 @@ def test_the_reference_tells_every_key_of_params_yaml_and_no_other():
 
 def test_what_is_allowed_and_what_stands_there_come_from_the_code():
     page = generated.with_allowed((DOCS / generated.PARAMS_PAGE).read_text())
-    assert "`prepare.block_tokens` | tokens of a row, at most | whole number ≥ 2 | `64` |" in page
+    assert "`prepare.block_tokens` | tokens of a row, at most | whole number ≥ 2 and ≤ 1e+06 | `64` |" in page
     assert "| `wikipedia`, `files`, `huggingface`, `task` | `wikipedia` |" in page
     assert "| number > 0 and ≤ 1 or null | `0.7` |" in page
     assert "| `steps`, `epochs` or `{epochs}` |  |" in page

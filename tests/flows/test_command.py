@@ -43,6 +43,18 @@ def test_a_status_of_its_own_is_the_stage_s_error_in_its_last_words(commands):
         run(commands, "echo fine; echo broken; exit 3", "echo never")
 
 
+def test_a_stage_s_own_word_of_a_full_disk_is_told_with_where_and_what_to_do(commands, tmp_path):
+    with pytest.raises(StageError) as caught:
+        run(commands, f'{sys.executable} -c \'open("/dev/full", "wb", 0).write(b"x")\'')
+    assert (
+        str(caught.value) == f"stage: {tmp_path}: the disk is full (OSError: [Errno 28] No space left on device); make room, then run again"
+    )
+    mended = "x: cannot be written (No space left on device); nothing was left behind: make room or allow it"
+    with pytest.raises(StageError) as caught:
+        run(commands, f"echo '{mended}'; exit 1")
+    assert str(caught.value) == f"stage: {mended}"
+
+
 def test_a_status_that_no_signal_has_is_the_stage_s_own(commands):
     with pytest.raises(StageError, match="exit 255"):
         run(commands, "exit 255")

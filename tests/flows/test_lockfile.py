@@ -88,6 +88,16 @@ def test_a_lock_that_dvc_did_not_write_whole_is_refused(tmp_path, text):
         read_lock(tmp_path / "dvc.lock")
 
 
+def test_a_lock_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "dvc.lock").write_bytes(b"schema: '2.0'\nstages:\n  a\xff:\n    cmd: b\n")
+    with pytest.raises(FileError, match=r"cannot be read \(.*\); restore it: git checkout"):
+        read_lock(tmp_path / "dvc.lock")
+    (tmp_path / "dvc.lock").unlink()
+    (tmp_path / "dvc.lock").mkdir()
+    with pytest.raises(FileError, match=r"cannot be read \(.*Is a directory.*\); restore it: git checkout"):
+        read_lock(tmp_path / "dvc.lock")
+
+
 def test_new_stages_follow_old_ones_in_the_order_of_the_plan():
     assert in_order({"new", "old", "gone", "newer"}, ["gone", "old"], ["old", "new", "newer"]) == ["gone", "old", "new", "newer"]
 

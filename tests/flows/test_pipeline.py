@@ -1,21 +1,30 @@
 """A walk over DVC's pipeline leaves what `dvc repro` leaves."""
 
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from dulwich.index import Index
+from dvc.exceptions import CacheLinkError
+from rich.console import Console
 
-from flows.command import MachineError, guarded
+from flows.breed import counted
+from flows.command import MachineError, StageError, guarded
 from flows.pipeline import Pipeline, opened
+from flows.progress import followed
 from flows.reproduce import RAN, RESTORED, UNCHANGED, reproduce
+from flows.reproduce import told as reproducing
 from flows.walk import Outcome, walk
-from herdbook.errors import HerdbookError
+from herdbook.errors import FileError, HerdbookError
 from tests.flows import synthetic
 from tests.flows.synthetic import dvc, trick
 
@@ -189,6 +198,23 @@ def test_an_output_that_git_tracks_is_refused_and_the_index_is_parsed_once(proje
     assert num_read == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device"), "a: /cache: No space left on device; make room"),
+        (OSError(28, "No space left on device", "/one", None, "/cache/other"), "a: /cache/other: No space left on device; make room"),
+        (OSError("no number"), "a: /cache: no number; make room"),
+        (sqlite3.OperationalError("database or disk is full"), "a: /cache: database or disk is full; make room"),
+        (CacheLinkError(["/one"]), "a: /one: can be neither linked nor copied from /cache, as on a full disk; make room"),
+    ],
+)
+def test_whatever_the_disk_refuses_is_one_plain_line_of_its_stage(error, told):
+    with pytest.raises(StageError) as caught, reproducing("a", Path("/cache")):
+        raise error
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).isprintable()
+
+
 def test_a_full_disk_while_recording_names_the_stage(project, monkeypatch):
     def full(self, name):
         raise OSError(28, "No space left on device", "/somewhere")
@@ -197,6 +223,89 @@ def test_a_full_disk_while_recording_names_the_stage(project, monkeypatch):
     error = str(go(project).failed["prepare"])
     assert error.startswith("prepare: /somewhere: No space left on device; make room")
     assert "\n" not in error
+
+
+def test_what_cannot_be_copied_into_the_cache_fails_its_stage_in_one_line_that_says_where(project):
+    cache = project / ".dvc/cache/files/md5"
+    for number in range(256):
+        if not (cache / f"{number:02x}").is_dir():  # as for the source
+            (cache / f"{number:02x}").touch()  # where DVC makes a folder
+    error = str(go(project).failed["prepare"])
+    assert re.fullmatch(rf"prepare: {cache}/\S+: .+; make room or allow it, then run again", error)
+    assert error.isprintable()
+
+
+def test_a_lock_that_could_not_be_written_is_told_once_and_written_later_if_it_can_be(project, monkeypatch):
+    def full(*args):
+        raise FileError("dvc.lock: cannot be written (No space left on device); nothing was left behind: make room")
+
+    def broken(is_full_at_the_end: bool) -> None:
+        with monkeypatch.context() as patch, opened(project) as pipeline, guarded() as commands:
+            pipeline._flushed = time.monotonic()  # so that no stage writes it
+            reproduce(pipeline, commands, "prepare", print)
+            patch.setattr("flows.pipeline.write_lock", full)
+            with pytest.raises(FileError):
+                pipeline.flush()
+            if not is_full_at_the_end:
+                patch.undo()
+
+    broken(is_full_at_the_end=True)
+    assert not (project / "dvc.lock").exists()
+    broken(is_full_at_the_end=False)
+    assert b"prepare" in lock(project)
+
+
+def test_a_lock_that_cannot_be_written_at_the_end_is_told(project, monkeypatch):
+    def full(*args):
+        raise FileError("dvc.lock: cannot be written (No space left on device); nothing was left behind: make room")
+
+    monkeypatch.setattr("flows.pipeline.write_lock", full)
+    with pytest.raises(FileError), opened(project) as pipeline:
+        pipeline._is_dirty = True
+
+
+def test_a_source_of_data_is_walked_and_not_counted(project):
+    out = StringIO()
+    with opened(project) as pipeline:
+        plan, stages = pipeline.plan, pipeline.stages
+    assert set(plan) - set(stages) == {"source.dvc"}
+    outcome = go(project)
+    assert outcome.done["source.dvc"] == UNCHANGED
+    assert counted(outcome, stages) == f"{len(stages)} ran"
+    with followed(Console(file=out), stages) as follow:
+        follow(outcome)
+    assert f"[{len(stages)}/{len(stages)}] compare ran" in out.getvalue()
+    assert f"/{len(plan)}]" not in out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["x{y}", "x{", "x}", "{}"])
+def test_a_path_with_braces_is_refused(project, tmp_path, name):
+    project.rename(tmp_path / name)
+    with pytest.raises(HerdbookError, match=r"with braces .*; move the project to a folder without them"), opened(tmp_path / name):
+        pass
+
+
+def test_a_cache_below_a_path_with_braces_is_refused(project, tmp_path):
+    dvc(project, "cache", "dir", str(tmp_path / "x{y}"))
+    with pytest.raises(HerdbookError, match=r"x{y}.*with braces .*; set another cache with dvc cache dir"), opened(project):
+        pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'schema: "2.0"\nstages: {prepare: 5}\n',
+        b'schema: "2.0"\nstages: {prepare: {cmd: 5, deps: 7}}\n',
+        b"schema: '2.0'\nstages:\n  prepare:\n    cmd: x\n    deps:\n    - 5\n",
+        b"schema: '2.0'\nstages:\n  prep\xffare:\n    cmd: x\n",
+        b"[]",
+    ],
+)
+def test_a_lock_that_holds_no_stages_is_one_line(project, text):
+    (project / "dvc.lock").write_bytes(text)
+    with pytest.raises(HerdbookError, match=r"dvc\.lock.*; restore it: git checkout") as caught, opened(project):
+        pass
+    assert str(caught.value).isprintable()
 
 
 def test_an_edit_of_the_parameters_is_seen_while_the_pipeline_is_open(project):

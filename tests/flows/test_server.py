@@ -60,6 +60,49 @@ def test_a_server_that_nobody_waited_for_is_not_waited_for_at_the_end(tmp_path, 
     assert not is_alive(child.pid)
 
 
+def test_a_server_that_ends_while_it_starts_is_told_with_what_it_said_last(tmp_path):
+    (tmp_path / ".prefect").mkdir()
+    (tmp_path / ".prefect/prefect.db").write_text("no database at all")
+    with pytest.raises(HerdbookError) as caught, server.started(tmp_path, ui=False) as api:
+        api.wait()
+    said = str(caught.value)
+    assert said.startswith("Prefect's server ended with status 3 while it started: sqlalchemy.exc.DatabaseError: ")
+    assert said.endswith(f"file is not a database; see {tmp_path}/.prefect/server.log, mend what it says, then run again")
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("Traceback\nsqlalchemy.exc.OperationalError: database or disk is full\n(Background)\n\nstartup failed\n", "the disk is full, so"),
+        ("OSError: [Errno 28] No space left on device\n", "the disk is full, so"),
+        ("begun\nnever \x1b[31mdone\n", "by signal 9 while it started: never \\x1b[31mdone; see"),
+        ("", "by signal 9 while it started: it said nothing; see"),
+    ],
+)
+def test_why_a_server_ended_is_one_line_that_says_where_the_disk_is_full(tmp_path, log, told):
+    path = tmp_path / "server.log"
+    path.write_text(log)
+    said = server._ended(-9, path)
+    assert told in said
+    assert str(path) in said
+    assert said.isprintable()
+    if "disk" in told:
+        assert said.startswith(f"{tmp_path}: the disk is full")
+        assert said.endswith("make room there, then run again")
+
+
+def test_a_server_that_does_not_start_in_time_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_START_SECONDS", 0)
+    with pytest.raises(HerdbookError, match="did not start within 0 s; see"), server.started(tmp_path, ui=False) as api:
+        api.wait()
+
+
+def test_a_log_that_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / ".prefect").touch()
+    with pytest.raises(HerdbookError, match=r"server\.log: File exists; make room or allow it"), server.started(tmp_path, ui=False):
+        pass
+
+
 def test_a_port_that_is_taken_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
