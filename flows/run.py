@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.pipeline import Pipeline, demand_plain, opened
+from flows.pipeline import Pipeline, demand_plain, opened, refusal
 from flows.progress import followed
 from flows.server import Api, lost, reporting, sent, settled
 from flows.turn import turn
@@ -177,6 +177,9 @@ def main() -> int:
         return run(jobs)
     except HerdbookError as error:
         print(f"herdbook: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(one_line(f"herdbook: {refusal(error, Path.cwd())}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("herdbook: interrupted; what is finished is recorded", file=sys.stderr)

@@ -106,3 +106,13 @@ def test_a_run_in_a_folder_with_braces_is_refused_before_anything_begins(tmp_pat
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"herdbook: {folder}: DVC cannot work below a path with braces ({{ or }}); move the project")
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_the_machine_refuses_is_told_in_one_line(project):
+    (project / "data.dvc").mkdir()
+    (project / "data").mkdir(exist_ok=True)
+    (project / "data/manifest.json").write_text("{}")
+    done = started(project)
+    out, err = done.communicate(timeout=60)
+    assert (done.returncode, out, err.count("\n")) == (1, "", 1)
+    assert err == "herdbook: data.dvc: Is a directory; make room or allow it, then run again\n"
