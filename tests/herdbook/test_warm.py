@@ -192,8 +192,8 @@ def test_a_launcher_that_is_edited_while_it_is_imported_is_not_served(caller, tm
     status, out, err = finish(caller("say", "0"))
     assert (status != 0, out) == (True, "")
     assert re.search("the preloaded process (died; run again|did not start)", err)  # as far as the caller came meanwhile
-    (log,) = run_dir.rglob("*.log")
-    assert "the launcher was edited while the preloaded process started" in log.read_text()
+    logs = list(run_dir.rglob("*.log"))  # more than one where the caller tried again after the edit
+    assert any("the launcher was edited while the preloaded process started" in log.read_text() for log in logs)
 
 
 def test_a_fork_and_its_caller_that_end_in_one_moment_take_no_other_along(caller, tmp_path):
