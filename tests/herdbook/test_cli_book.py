@@ -124,6 +124,8 @@ def test_what_a_person_gets_wrong_is_one_line(here, tmp_path, refused):
     assert "did you mean replace/s0/g1/model" in refused(here, "trace", "replace/s0/g1/modle")
     assert "git knows no such revision" in refused(here, "trace", MODEL, "--rev", "no-such")
     assert "one dataset and none is named" in refused(here, "export", "--format", "croissant")
+    assert "there is no folder nowhere; make it" in refused(here, "export", "--output", "nowhere/book.json")
+    assert not (here / "nowhere").exists()
     assert "not found" in refused(here, "verify", "nothing.json", "--key", "nothing.pem")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     for command in (["trace", "x"], ["audit"], ["replay", "x"], ["log", "x"], ["export"]):

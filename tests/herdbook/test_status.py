@@ -12,7 +12,7 @@ from herdbook.errors import HerdbookError
 from herdbook.experiment import create
 from herdbook.files import strict_yaml
 from herdbook.staleness import Reason, StageState
-from herdbook.status import Bred, Status, as_json, families, status
+from herdbook.status import Bred, Status, _state, as_json, families, status
 from tests import miniature
 
 app = typer.Typer()
@@ -115,6 +115,13 @@ def test_seeds_are_summed_up_or_told_one_by_one():
     assert "0.50" in summed
     assert "1.33" in summed
     assert [line.split()[1] for line in shown(state, by_seed=True).splitlines() if line.startswith("replace")] == ["s0", "s1", "s2"]
+
+
+def test_what_only_descends_from_a_stale_stage_may_change():
+    follows, still = StageState("train@replace-s0-g1", (), (), True), StageState("sample@replace-s0-g1", (), (), False)
+    assert _state([follows, still], {}) == "may change"
+    assert _state([follows, stale("curate@replace-s0-g1", ("parameter", "teacher"))], {}) == "stale"
+    assert _state([still], {}) == "bred"
 
 
 def test_stale_stages_are_grouped_by_what_made_them_so():

@@ -3,7 +3,8 @@ import sys
 
 from herdbook import warm
 from herdbook.numeric import PINS
-from stages.__main__ import environment_of
+from stages import code
+from stages.__main__ import environment_of, run_stage
 from tests.workspace import ROOT
 
 GREEDY = """
@@ -92,3 +93,12 @@ def test_tables_of_a_stage_lie_in_memory_that_malloc_keeps():
     given = environment_of({"PATH": "/bin"})
     assert {"PATH": "/bin", **PINS}.items() <= given.items()
     assert subprocess.run(words, env=given, capture_output=True, text=True, check=True).stdout == "system\n"
+
+
+def test_a_file_that_the_machine_refuses_is_one_line_of_the_stage(monkeypatch, capsys):
+    def refused(args):
+        raise PermissionError(13, "Permission denied", "runs/\x1bcode")
+
+    monkeypatch.setattr(code, "main", refused)
+    assert run_stage(["code"]) == 1
+    assert capsys.readouterr().err == "code: runs/\\x1bcode: Permission denied; allow it or make room, then run again\n"
